@@ -1,1 +1,3 @@
-export const placeholder = true;
+export { type Architecture, architecture, architectures } from './architectures.js';
+export { type ModelFile, type ModelMetadata, readModel, writeModel } from './model-file.js';
+export { readSafetensors, type SafetensorsFile, type Tensor, writeSafetensors } from './safetensors.js';
