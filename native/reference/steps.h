@@ -1,8 +1,9 @@
-// The steps of device.h as plain functions of the `reference` device: float64, one thread, no tricks. They are the
-// explanation of what every other device computes, and the truth its results are compared with.
+// The steps of device.h as plain functions of the `reference` device: float64, one thread, no tricks. They
+// are the explanation of what every other device computes, and the truth its results are compared with.
 //
-// Guarantees: activations N,H,W,C; every step overwrites its outputs, allocates nothing and checks that each buffer
-// is as large as the problem says. Errors are thrown as fcdd::Error; table.cpp turns them into statuses.
+// Guarantees: activations N,H,W,C; every step overwrites its outputs, allocates nothing and checks that each
+// buffer is as large as the problem says. Errors are thrown as fcdd::Error; table.cpp turns them into
+// statuses.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ struct ReferenceDevice {
 
 // Number of elements of a shape.
 inline uint64_t count(int64_t a, int64_t b = 1, int64_t c = 1, int64_t d = 1) {
-  return static_cast<uint64_t>(a) * static_cast<uint64_t>(b) * static_cast<uint64_t>(c) * static_cast<uint64_t>(d);
+  return static_cast<uint64_t>(a) * static_cast<uint64_t>(b) * static_cast<uint64_t>(c) *
+         static_cast<uint64_t>(d);
 }
 
 uint64_t conv_packed_bytes(const FcddConvProblem& p);
