@@ -1,0 +1,3 @@
+#include "cpu/kernels/table.h"
+
+FCDD_DEFINE_ISA_TABLE(isa_avx2, "avx2")

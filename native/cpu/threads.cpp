@@ -1,0 +1,160 @@
+#include "cpu/threads.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace fcdd::cpu {
+namespace {
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// About 20 microseconds: longer than the serial gap between two steps, too short to matter to other
+// processes.
+constexpr int spins_before_sleep = 1000;
+
+// One call of run_parallel; lives on the caller's stack and is reachable through the pool's list while open.
+struct Job {
+  ParallelBody body;
+  void* context;
+  int64_t count;
+  int wanted;      // helpers that may still join (pool mutex)
+  int joined = 0;  // helpers that have joined (pool mutex)
+  Job* next = nullptr;
+  std::atomic<int64_t> index{0};
+  std::atomic<int> active{0};  // helpers inside
+  std::atomic<bool> failed{false};
+  std::exception_ptr error{};
+
+  void work(int worker) {
+    try {
+      for (int64_t i; (i = index.fetch_add(1, std::memory_order_relaxed)) < count;) body(context, i, worker);
+    } catch (...) {
+      if (!failed.exchange(true)) error = std::current_exception();
+      index.store(count, std::memory_order_relaxed);
+    }
+  }
+};
+
+class Pool {
+ public:
+  void ensure(int workers) {
+    const std::lock_guard lock(mutex_);
+    while (static_cast<int>(workers_.size()) < workers) workers_.emplace_back([this] { serve(); });
+  }
+
+  void run(Job& job) {
+    {
+      const std::lock_guard lock(mutex_);
+      job.next = jobs_;
+      jobs_ = &job;
+      posted_.fetch_add(1, std::memory_order_release);
+    }
+    if (sleepers_.load() > 0) wake_.notify_all();
+    job.work(0);
+    {
+      const std::lock_guard lock(mutex_);
+      Job** link = &jobs_;
+      while (*link != &job) link = &(*link)->next;
+      *link = job.next;
+    }
+    // Nobody can join any more. A helper may have lost its core in mid-index: spin briefly, then sleep.
+    for (int spin = 0; job.active.load(std::memory_order_acquire) > 0; spin++) {
+      if (spin < spins_before_sleep) {
+        pause();
+      } else {
+        std::unique_lock lock(mutex_);
+        left_.wait(lock, [&] { return job.active.load(std::memory_order_acquire) == 0; });
+      }
+    }
+  }
+
+ private:
+  Job* join(int& worker) {  // mutex held
+    for (Job* job = jobs_; job != nullptr; job = job->next) {
+      if (job->wanted == 0 || job->index.load(std::memory_order_relaxed) >= job->count) continue;
+      job->wanted--;
+      worker = ++job->joined;
+      job->active.fetch_add(1, std::memory_order_relaxed);
+      return job;
+    }
+    return nullptr;
+  }
+
+  void leave(Job* job) {
+    // Under the mutex: the caller may destroy the job as soon as it sees zero.
+    const std::lock_guard lock(mutex_);
+    if (job->active.fetch_sub(1, std::memory_order_release) == 1) left_.notify_all();
+  }
+
+  void serve() {
+    for (;;) {
+      const uint64_t seen = posted_.load(std::memory_order_acquire);
+      int worker = 0;
+      Job* job;
+      {
+        const std::lock_guard lock(mutex_);
+        job = join(worker);
+      }
+      if (job != nullptr) {
+        job->work(worker);
+        leave(job);
+        continue;
+      }
+      await_post(seen);
+    }
+  }
+
+  void await_post(uint64_t seen) {
+    for (int spin = 0; spin < spins_before_sleep; spin++) {
+      if (posted_.load(std::memory_order_acquire) != seen) return;
+      pause();
+    }
+    std::unique_lock lock(mutex_);
+    sleepers_.fetch_add(1);
+    wake_.wait(lock, [&] { return posted_.load(std::memory_order_relaxed) != seen; });
+    sleepers_.fetch_sub(1);
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, left_;
+  std::vector<std::thread> workers_;
+  Job* jobs_ = nullptr;
+  std::atomic<uint64_t> posted_{0};
+  std::atomic<int> sleepers_{0};
+};
+
+// Never destroyed: its threads may be asleep when the process exits, and joining them there could hang a
+// host.
+Pool& pool() {
+  static Pool* const instance = new Pool;
+  return *instance;
+}
+
+}  // namespace
+
+void ensure_workers(int threads) {
+  pool().ensure(threads - 1);
+}
+
+void run_parallel(int threads, int64_t count, ParallelBody body, void* context) {
+  if (threads <= 1 || count <= 1) {
+    for (int64_t i = 0; i < count; i++) body(context, i, 0);
+    return;
+  }
+  Job job{.body = body, .context = context, .count = count, .wanted = threads - 1};
+  if (job.wanted > count - 1) job.wanted = static_cast<int>(count - 1);
+  pool().run(job);
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+}  // namespace fcdd::cpu
