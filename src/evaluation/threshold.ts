@@ -72,7 +72,7 @@ export function heldOut(n: number, seed: number, fraction = 0.1): number[] {
 
 /** At most `limit` sorted values at equal steps of rank, ends included: what a model file stores of the scores. */
 export function sortedSummary(scores: ArrayLike<number>, limit = 1000): number[] {
-  const sorted = Float64Array.from(scores).sort();
+  const sorted = (scores instanceof Float32Array ? scores.slice() : Float64Array.from(scores)).sort();
   if (sorted.length <= limit) return Array.from(sorted);
   return Array.from(
     { length: limit },

@@ -49,6 +49,15 @@ export function globalScale(
   return scaleOf(labels ? balanced(labels, seed) : range(count), map, quantile);
 }
 
+/** globalScale of maps that are in memory. */
+export function heatmapScale(
+  maps: readonly { map: Float32Array; label: 0 | 1 }[],
+  options: { quantile: number; seed?: number },
+): Scale {
+  const labels = maps.map(({ label }) => label);
+  return globalScale(maps.length, (i) => maps[i]!.map, { ...options, labels });
+}
+
 /** Scale of one map by itself: its own minimum and maximum. */
 export function localScale(map: Float32Array): Scale {
   let min = Number.POSITIVE_INFINITY;
