@@ -42,8 +42,9 @@ FCDD_INLINE vec splat(float x) {
 FCDD_INLINE vec fma(vec a, vec b, vec c) {
   return _mm512_fmadd_ps(a, b, c);
 }
+// The masked form: gcc 12 warns about an undefined operand inside _mm512_sqrt_ps.
 FCDD_INLINE vec square_root(vec a) {
-  return _mm512_sqrt_ps(a);
+  return _mm512_maskz_sqrt_ps(0xffff, a);
 }
 FCDD_INLINE vec load_n(const float* p, int n) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
