@@ -84,7 +84,9 @@ const metadataSchema = z.object({
       rule: z.string(),
       n: z.number().int(),
       falseAlarmRate: z.number(),
-      note: z.string().nullable(),
+      guaranteedRate: z.number(),
+      likely: z.object({ low: z.number(), high: z.number() }),
+      note: z.string(),
       /** Sorted scores of held-out normal images (≤ 1000). */
       scores: z.array(z.number()).max(1000),
       /** Quantiles 0, 1/1000 … 1 of their pixel scores (≤ 1001). */

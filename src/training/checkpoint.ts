@@ -2,12 +2,11 @@ import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Network, TensorMap, Trainer } from '../engine/types.js';
 import { FcddError } from '../errors.js';
-import { readSafetensors, type Tensor, writeSafetensors } from '../models/safetensors.js';
+import { readSafetensors, type Tensor, type TensorData, writeSafetensors } from '../models/safetensors.js';
 
 /**
  * Everything that training needs to go on as if it had never stopped: weights, running statistics, optimiser state and
- * position. Random draws need no state: they are keyed by (seed, epoch, position). Tensors are stored in float64,
- * which holds either device's values exactly.
+ * position. Random draws need no state: they are keyed by (seed, epoch, position).
  */
 
 /** Sums of the epoch under way, so that its line in history.json is complete after a resume. */
@@ -69,10 +68,14 @@ export async function restoreCheckpoint(network: Network, trainer: Trainer, chec
   await trainer.setState(checkpoint.optimiser, checkpoint.position.updates);
 }
 
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+/** `realBytes` of the device: values of a float32 device lose nothing in float32, at half the size. */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint, realBytes: number): Promise<void> {
   const tensors = new Map<string, Tensor>();
   const add = (prefix: string, map: TensorMap): void => {
-    for (const [name, data] of Object.entries(map)) tensors.set(prefix + name, { shape: [data.length], data });
+    for (const [name, values] of Object.entries(map)) {
+      const data = realBytes === 4 ? Float32Array.from(values) : values;
+      tensors.set(prefix + name, { shape: [data.length], data });
+    }
   };
   add(modelPrefix, checkpoint.tensors);
   add(statePrefix, checkpoint.optimiser);
@@ -91,9 +94,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
   }
   const checkpoint: Checkpoint = { position: position.data, tensors: {}, optimiser: {} };
   for (const [name, { data }] of tensors) {
-    if (!(data instanceof Float64Array)) throw new FcddError('FCDD_BAD_CHECKPOINT', `${path}: ${name} is not float64`);
-    if (name.startsWith(modelPrefix)) checkpoint.tensors[name.slice(modelPrefix.length)] = data;
-    else if (name.startsWith(statePrefix)) checkpoint.optimiser[name.slice(statePrefix.length)] = data;
+    const values = toFloat64(data, `${path}: ${name}`);
+    if (name.startsWith(modelPrefix)) checkpoint.tensors[name.slice(modelPrefix.length)] = values;
+    else if (name.startsWith(statePrefix)) checkpoint.optimiser[name.slice(statePrefix.length)] = values;
   }
   return checkpoint;
 }
@@ -104,4 +107,10 @@ function parseOrUndefined(text: string | undefined): unknown {
   } catch {
     return undefined;
   }
+}
+
+function toFloat64(data: TensorData, what: string): Float64Array {
+  if (data instanceof Float64Array) return data;
+  if (data instanceof Float32Array) return Float64Array.from(data);
+  throw new FcddError('FCDD_BAD_CHECKPOINT', `${what} is not floating point`);
 }

@@ -1,0 +1,20 @@
+/**
+ * fcdd-native: trains and serves FCDD, anomaly detection whose output is the heatmap.
+ *
+ * ```ts
+ * import { train, Detector } from 'fcdd-native';
+ * const { out } = await train({ dataset: 'folder', data: 'photos/' });
+ * using detector = await Detector.load(`${out}/model.safetensors`);
+ * const { score, anomalous, map } = await detector.predict('part.png');
+ * ```
+ */
+export { Detector, type DetectorOptions, type Prediction, type RawPixels } from './detector.js';
+export { openDevice, ops } from './engine/index.js';
+export type * from './engine/types.js';
+export { FcddError, type FcddErrorCode } from './errors.js';
+export { architecture, architectures, type Architecture } from './models/index.js';
+export { type RunConfig, type TrainOptions } from './training/config.js';
+export { evaluate, type EvaluateHooks, type EvaluateOptions, type EvaluateResult } from './training/evaluate.js';
+export type { Metrics } from './training/figures.js';
+export type { TrainingProgress } from './training/loop.js';
+export { train, type TrainHooks, type TrainResult } from './training/train.js';

@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { baselines } from '../evaluation/baselines.js';
+import { rocAuc } from '../evaluation/roc.js';
+import { sortedSummary } from '../evaluation/threshold.js';
+import type { Device, Network } from '../engine/types.js';
+import { heatmapScale } from '../reports/normalise.js';
+import { architecture, type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
+import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
+import { calibration, type EpochFigures, type Metrics, testFigures, verdicts } from './figures.js';
+import type { PreparedRun } from './prepare.js';
+import { writeReport } from './report.js';
+import { runFiles, writeJson } from './run-folder.js';
+import { mapOf, type Scored, scoreImages } from './scoring.js';
+import { scoreSynthetic } from './synthetic.js';
+import type { TrainHooks } from './train.js';
+
+/**
+ * After the last epoch: scores held-out and test images, calibrates, writes model, metrics and pictures, and marks the
+ * checkpoint as finished, in an order that makes a kill at any moment harmless (--resume does this part again).
+ */
+export async function finishRun(
+  run: PreparedRun,
+  device: Device,
+  position: Position,
+  out: string,
+  hooks: TrainHooks,
+): Promise<Metrics> {
+  const { config, dataset, network, pipelines } = run;
+  const score = (images: typeof run.held.images): Promise<Scored> =>
+    scoreImages(device, network, images, pipelines.test, {
+      sigma: config.sigma,
+      maps: true,
+      ...(hooks.signal ? { signal: hooks.signal } : {}),
+      onProgress: (done, total) => hooks.onStage?.('evaluate', done, total),
+    });
+  const held = await score(run.held.images);
+  const synthetic = await scoreSynthetic(run, device, held);
+  const scored = dataset.test ? await score(dataset.test.images) : null;
+  const figures = testFigures(dataset.test, dataset.testMissing, scored);
+  const threshold = calibration(held, config.falseAlarmRate);
+  const metrics: Metrics = {
+    dataset: dataset.name,
+    class: dataset.className,
+    model: config.model,
+    ...figures,
+    synthetic: synthetic?.figures ?? null,
+    threshold,
+    verdicts: verdicts(dataset.test, scored, threshold?.threshold),
+    baselines: dataset.name === 'demo' ? await baselineFigures(run, device) : null,
+    epochs: position.evaluations as EpochFigures[],
+    warnings: dataset.warnings,
+  };
+  const scale = scaleOf(held, synthetic?.scored ?? null, config.quantile, config.seed);
+  await writeModel(join(out, runFiles.model), {
+    metadata: modelMetadata(run, held, threshold, scale),
+    tensors: await modelTensors(network),
+  });
+  hooks.onStage?.('report', 0, 1);
+  await writeReport({ run, out, position, metrics, scored, scale });
+  await writeJson(out, runFiles.metrics, metrics);
+  position.finished = true;
+  const checkpoint = await captureCheckpoint(network, run.trainer, position);
+  await writeCheckpoint(join(out, runFiles.checkpoint), checkpoint, device.info.realBytes);
+  hooks.onStage?.('report', 1, 1);
+  return metrics;
+}
+
+/**
+ * The range of values that heatmaps of single images are painted with: from held-out normal and synthetic anomalous
+ * images, never from the image itself, so that a good image stays blue.
+ */
+function scaleOf(held: Scored, synthetic: Scored | null, quantile: number, seed: number): { min: number; max: number } | null {
+  if (held.scores.length === 0) return null;
+  const maps = [held, ...(synthetic ? [synthetic] : [])].flatMap((scored, label) =>
+    Array.from(scored.scores, (_, index) => ({ map: mapOf(scored, index), label: label as 0 | 1 })),
+  );
+  return heatmapScale(maps, { quantile, seed });
+}
+
+async function modelTensors(network: Network): Promise<Map<string, Tensor>> {
+  const tensors = new Map<string, Tensor>();
+  for (const { name, shape } of network.tensors) {
+    tensors.set(name, { shape, data: Float32Array.from(await network.get(name)) });
+  }
+  return tensors;
+}
+
+function modelMetadata(
+  run: PreparedRun,
+  held: Scored,
+  threshold: Metrics['threshold'],
+  heatmap: { min: number; max: number } | null,
+): ModelMetadata {
+  const { config, dataset, network, pipelines } = run;
+  const { height, width, channels, resize, pad, lcn, offset, scale } = pipelines.test;
+  return {
+    format: 1,
+    architecture: config.model,
+    layers: architecture(config.model).layers({ bias: config.bias }),
+    input: network.input as ModelMetadata['input'],
+    dataset: dataset.name,
+    className: dataset.className,
+    preprocessing: config.preprocessing,
+    stored: dataset.stored,
+    pipeline: {
+      height,
+      width,
+      channels,
+      ...(resize ? { resize } : {}),
+      ...(pad === undefined ? {} : { pad }),
+      ...(lcn === undefined ? {} : { lcn }),
+      offset,
+      scale,
+    },
+    objective: { pixelwise: run.pixelwise },
+    sigma: config.sigma,
+    quantile: config.quantile,
+    heatmapScale: heatmap,
+    calibration: threshold && {
+      ...threshold,
+      scores: sortedSummary(held.scores),
+      pixelQuantiles: sortedSummary(held.maps, 1001),
+    },
+  };
+}
+
+/** Image ROC-AUC of scores that know nothing of the method, and of this network before its first step. */
+async function baselineFigures(run: PreparedRun, device: Device): Promise<Record<string, number | null> | null> {
+  const { dataset, config, pipelines } = run;
+  if (!dataset.test) return null;
+  using untrained = device.createNetwork(architecture(config.model).layers({ bias: config.bias }), run.network.input);
+  await untrained.initialise(config.seed);
+  const scored = await scoreImages(device, untrained, dataset.test.images, pipelines.test, {
+    sigma: config.sigma,
+    maps: false,
+  });
+  const labels = dataset.test.records.map((record) => record.label);
+  return { ...baselines(dataset.train, dataset.test), 'untrained network': rocAuc(scored.scores, labels) };
+}
