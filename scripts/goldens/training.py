@@ -32,7 +32,7 @@ RUNS = [
     ("vgg11-f", 3, 64, 2, False),
 ]
 OPTIMISERS = {
-    "sgd": {"kind": "sgd", "lr": 1e-2, "momentum": 0.9, "weightDecay": 1e-3},
+    "sgd": {"kind": "sgd", "lr": 1e-3, "momentum": 0.9, "weightDecay": 1e-3},
     "adam": {"kind": "adam", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weightDecay": 1e-3},
 }
 
