@@ -50,11 +50,11 @@ TEST(philox_known_answers) {
 }
 
 TEST(draws_are_words_of_blocks) {
-  Draws walk(0x0123456789abcdefu, Purpose::Crop, 7, 3);
+  Draws walk(0x0123456789abcdefu, Purpose::Place, 7, 3);
   const Draws jump = walk;
   for (uint32_t i = 0; i < 23; i++) {
     const Philox4 expected =
-        fcdd::philox4x32_10({{i / 4, static_cast<uint32_t>(Purpose::Crop), 7, 3}}, 0x89abcdef, 0x01234567);
+        fcdd::philox4x32_10({{i / 4, static_cast<uint32_t>(Purpose::Place), 7, 3}}, 0x89abcdef, 0x01234567);
     CHECK(jump.word(i) == expected.v[i % 4]);
     CHECK(walk.next() == expected.v[i % 4]);
   }
@@ -63,12 +63,12 @@ TEST(draws_are_words_of_blocks) {
 TEST(draws_differ_by_every_part_of_the_key) {
   std::set<uint32_t> firsts;
   for (const auto& [seed, purpose, position, epoch] :
-       std::vector<std::tuple<uint64_t, Purpose, uint32_t, uint32_t>>{{1, Purpose::Crop, 1, 1},
-                                                                      {2, Purpose::Crop, 1, 1},
-                                                                      {1ull << 32 | 1, Purpose::Crop, 1, 1},
+       std::vector<std::tuple<uint64_t, Purpose, uint32_t, uint32_t>>{{1, Purpose::Place, 1, 1},
+                                                                      {2, Purpose::Place, 1, 1},
+                                                                      {1ull << 32 | 1, Purpose::Place, 1, 1},
                                                                       {1, Purpose::Jitter, 1, 1},
-                                                                      {1, Purpose::Crop, 2, 1},
-                                                                      {1, Purpose::Crop, 1, 2}}) {
+                                                                      {1, Purpose::Place, 2, 1},
+                                                                      {1, Purpose::Place, 1, 2}}) {
     firsts.insert(Draws(seed, purpose, position, epoch).next());
   }
   CHECK(firsts.size() == 6);
@@ -81,7 +81,7 @@ TEST(bounded_integers_reach_both_ends) {
   CHECK(fcdd::below_from_bits(123, 0) == 0);
   CHECK(fcdd::unit_from_bits(0) == 0);
   CHECK(fcdd::unit_from_bits(0xffffffff) < 1);
-  Draws draws(5, Purpose::Crop, 0, 0);
+  Draws draws(5, Purpose::Place, 0, 0);
   int low = 0, high = 0;
   for (int i = 0; i < 2000; i++) {
     const int v = draws.next_integer(-2, 2);

@@ -6,32 +6,32 @@
 // same bits on every machine and in CUDA device code.
 #pragma once
 
-#include <cstdint>
+#include <stdint.h>
 
 #if defined(__CUDACC__)
 #define FCDD_HOST_DEVICE __host__ __device__
 #else
 #define FCDD_HOST_DEVICE
 #endif
+// A small function that every device compiles for itself. Internal linkage, so that the copy in a file built
+// for AVX-512 can never replace the one of another file.
+#define FCDD_SHARED FCDD_HOST_DEVICE static inline
 
 namespace fcdd {
 
 // What a stream is for. Streams of different purposes are independent. The numbers are part of what a seed
 // means: append, never renumber.
 enum class Purpose : uint32_t {
-  Shuffle = 0,            // order of an epoch; position 0
-  Initialise = 1,         // initial weights; position = number of the tensor, epoch 0
-  Replace = 2,            // is this sample made anomalous, and by which exposure image
-  Crop = 3,               // resize or crop, offsets, flip
-  Jitter = 4,             // which jitter, order of its operations, their factors
-  PixelNoise = 5,         // whether noise is added to the pixels
-  PixelNormals = 6,       // and its normal draws, one per value
-  Squares = 7,            // confetti, layer 1: the coloured squares
-  DarkSquares = 8,        // confetti, layer 2
-  NoiseImage = 9,         // gaussian, uniform and solid noise images, one draw per value
-  Blobs = 10,             // blob, mixed-blob: places of the white blobs
-  ColourBlobs = 11,       // mixed-blob: places of the coloured ones
-  ColourBlobPixels = 12,  // and their colours, one draw per value
+  Shuffle = 0,       // order of an epoch; position 0
+  Initialise = 1,    // initial weights; position = number of the tensor, epoch 0
+  Replace = 2,       // is this sample made anomalous, and by which exposure image
+  Place = 3,         // resize or crop, offsets, flip
+  Jitter = 4,        // which jitter, order of its operations, their factors
+  PixelNoise = 5,    // whether noise is added to the pixels
+  PixelNormals = 6,  // and its normal draws, one per value
+  Squares = 7,       // confetti, layer 1 (coloured); blob; mixed-blob, the white ones
+  MoreSquares = 8,   // confetti, layer 2 (dark); mixed-blob, the coloured ones
+  NoiseValues = 9,   // gaussian, uniform and solid noise and the colours of mixed-blob, one draw per value
 };
 
 struct Philox4 {
@@ -39,7 +39,7 @@ struct Philox4 {
 };
 
 // The published function: ten rounds, multipliers and Weyl constants of Random123.
-FCDD_HOST_DEVICE constexpr Philox4 philox4x32_10(Philox4 c, uint32_t key0, uint32_t key1) {
+FCDD_SHARED constexpr Philox4 philox4x32_10(Philox4 c, uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; round++) {
     const uint64_t p0 = uint64_t{0xD2511F53u} * c.v[0];
     const uint64_t p1 = uint64_t{0xCD9E8D57u} * c.v[2];
@@ -52,13 +52,13 @@ FCDD_HOST_DEVICE constexpr Philox4 philox4x32_10(Philox4 c, uint32_t key0, uint3
 }
 
 // 32 random bits -> [0, 1), a multiple of 2^-32 (exact in double).
-FCDD_HOST_DEVICE constexpr double unit_from_bits(uint32_t bits) {
+FCDD_SHARED constexpr double unit_from_bits(uint32_t bits) {
   return bits * (1.0 / 4294967296.0);
 }
 
 // 32 random bits -> 0 ... n-1 by fixed-point multiplication: floor(bits * n / 2^32). Each value has
 // probability 1/n to within 2^-32; no value is favoured systematically as by a remainder. n = 0 gives 0.
-FCDD_HOST_DEVICE constexpr uint32_t below_from_bits(uint32_t bits, uint32_t n) {
+FCDD_SHARED constexpr uint32_t below_from_bits(uint32_t bits, uint32_t n) {
   return static_cast<uint32_t>((uint64_t{bits} * n) >> 32);
 }
 
