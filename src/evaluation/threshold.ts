@@ -59,13 +59,13 @@ export function isAnomalous(score: number, threshold: number): boolean {
 
 /**
  * Which of n normal training images to hold out for calibration: a share of them, at least one and never all.
- * Ascending indices; the same for the same n and seed. A single image is not held out.
+ * Ascending indices; the same for the same n and seed. None for a share of 0 or a single image.
  */
 export function heldOut(n: number, seed: number, fraction = 0.1): number[] {
-  if (!(fraction > 0 && fraction < 1)) {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', `expected a fraction between 0 and 1, received ${fraction}`);
+  if (!(fraction >= 0 && fraction < 1)) {
+    throw new FcddError('FCDD_INVALID_ARGUMENT', `expected a fraction of at least 0 and below 1, received ${fraction}`);
   }
-  if (n < 2) return [];
+  if (n < 2 || fraction === 0) return [];
   const count = Math.min(n - 1, Math.max(1, Math.round(n * fraction)));
   return drawWithoutReplacement(n, count, seededRandom(seed));
 }
