@@ -7,7 +7,11 @@ export const evaluate: CommandModule = {
   describe: 'figures of a trained model on a labelled test split',
   builder: (yargs) =>
     yargs
-      .positional('model', { type: 'string', demandOption: true, describe: 'model.safetensors of a run folder' })
+      .positional('model', {
+        type: 'string',
+        demandOption: true,
+        describe: 'model.safetensors of a run folder',
+      })
       .options({
         dataset: { type: 'string', describe: 'data set to evaluate on [default: the one it was trained on]' },
         data: { type: 'string', describe: 'its folder' },
@@ -15,32 +19,58 @@ export const evaluate: CommandModule = {
         threshold: { type: 'number', describe: "verdict threshold [default: the model's own]" },
         device: { type: 'string', describe: 'auto, cpu or reference' },
         threads: { type: 'number', describe: 'worker threads' },
-        json: { type: 'boolean', default: false, describe: 'one JSON object as the last line of standard output' },
+        json: {
+          type: 'boolean',
+          default: false,
+          describe: 'one JSON object as the last line of standard output',
+        },
       })
       .example('$0 evaluate runs/demo-1/model.safetensors', 'again on the data it was trained on')
       .example('$0 evaluate model.safetensors --dataset mvtec --data mvtec/ --class carpet', 'on other data')
       .strict(),
   handler: async (argv) => {
     const began = performance.now();
-    const pick = (key: string): Record<string, unknown> => (argv[key] === undefined ? {} : { [key]: argv[key] });
+    const pick = (key: string): Record<string, unknown> =>
+      argv[key] === undefined ? {} : { [key]: argv[key] };
     const { metrics, scored } = await evaluateModel(
       String(argv.model),
-      { ...pick('dataset'), ...pick('data'), ...pick('class'), ...pick('threshold'), ...pick('device'), ...pick('threads') },
+      {
+        ...pick('dataset'),
+        ...pick('data'),
+        ...pick('class'),
+        ...pick('threshold'),
+        ...pick('device'),
+        ...pick('threads'),
+      },
       { onNote: log, onWarning: (text) => log(`warning: ${text}`) },
     );
     const seconds = (performance.now() - began) / 1000;
-    log(`image ROC-AUC ${figure(metrics.sample.rocAuc)}${metrics.sample.reason ? ` (${metrics.sample.reason})` : ''}`);
+    log(
+      `image ROC-AUC ${figure(metrics.sample.rocAuc)}${metrics.sample.reason ? ` (${metrics.sample.reason})` : ''}`,
+    );
     for (const [type, { rocAuc, n }] of Object.entries(metrics.sample.perType)) {
-      log(`  ${type.padEnd(16)} ${figure(rocAuc)}  pixel ${figure(metrics.pixel.perType[type]?.rocAuc)}  (${n} images)`);
+      log(
+        `  ${type.padEnd(16)} ${figure(rocAuc)}  pixel ${figure(metrics.pixel.perType[type]?.rocAuc)}  (${n} images)`,
+      );
     }
-    log(`pixel ROC-AUC ${figure(metrics.pixel.rocAuc)}${metrics.pixel.reason ? ` (${metrics.pixel.reason})` : ''}`);
+    log(
+      `pixel ROC-AUC ${figure(metrics.pixel.rocAuc)}${metrics.pixel.reason ? ` (${metrics.pixel.reason})` : ''}`,
+    );
     if (metrics.verdicts) {
       const { falseAlarms, normal, detected, anomalous } = metrics.verdicts;
-      log(`at its threshold ${percent(detected / anomalous)} of the defects are found, ${percent(falseAlarms / normal)} false alarms`);
+      log(
+        `at its threshold ${percent(detected / anomalous)} of the defects are found, ${percent(falseAlarms / normal)} false alarms`,
+      );
     }
     if (argv.json === true) {
       const imagesPerSecond = Number((scored.scores.length / seconds).toFixed(1));
-      printJson({ ...metrics, out: null, epochs: null, seconds: Number(seconds.toFixed(3)), imagesPerSecond });
+      printJson({
+        ...metrics,
+        out: null,
+        epochs: null,
+        seconds: Number(seconds.toFixed(3)),
+        imagesPerSecond,
+      });
     }
   },
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { hideBin } from 'yargs/helpers';
 import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
 import { packageVersion } from '../training/versions.js';
 import { bench } from './bench.js';
 import { evaluate } from './evaluate.js';
@@ -13,7 +13,9 @@ import { train } from './train.js';
 async function main(): Promise<void> {
   const cli = yargs(hideBin(process.argv))
     .scriptName('fcdd-native')
-    .usage('$0 <command>\n\nAnomaly detection that shows where: trains and runs FCDD (Explainable Deep One-Class Classification).')
+    .usage(
+      '$0 <command>\n\nAnomaly detection that shows where: trains and runs FCDD (Explainable Deep One-Class Classification).',
+    )
     .command(train)
     .command(evaluate)
     .command(predict)
@@ -28,7 +30,9 @@ async function main(): Promise<void> {
     .epilogue('Exit codes: 0 done, 1 failure, 2 usage, 130/143 stopped by Ctrl-C/SIGTERM after saving.')
     .fail((message, error) => {
       if (error) throw error;
-      process.stderr.write(`${message}\n\nfcdd-native ${process.argv[2] ?? ''} --help shows what there is.\n`);
+      process.stderr.write(
+        `${message}\n\nfcdd-native ${process.argv[2] ?? ''} --help shows what there is.\n`,
+      );
       process.exit(exitCodes.usage);
     });
   await cli.parseAsync();

@@ -18,9 +18,13 @@ export function failWith(error: unknown): never {
   if (known) {
     const { message, code, hint } = error as FcddError;
     process.stderr.write(`error: ${message}\n${hint ? `       ${hint}\n` : ''}`);
-    process.exit(code === 'FCDD_INVALID_ARGUMENT' || code === 'FCDD_USAGE' ? exitCodes.usage : exitCodes.failure);
+    process.exit(
+      code === 'FCDD_INVALID_ARGUMENT' || code === 'FCDD_USAGE' ? exitCodes.usage : exitCodes.failure,
+    );
   }
-  process.stderr.write(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    `unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
   process.exit(exitCodes.failure);
 }
 
@@ -49,7 +53,8 @@ function terminalBar(): TrainingBar {
       if (!bar) {
         bar = new SingleBar({
           stream: process.stderr,
-          format: '{bar} {percentage}% | epoch {epoch}/{epochs} | loss {loss} | {speed} images/s | {left} left',
+          format:
+            '{bar} {percentage}% | epoch {epoch}/{epochs} | loss {loss} | {speed} images/s | {left} left',
           hideCursor: true,
           barsize: 24,
         });
@@ -83,7 +88,9 @@ function plainLines(): TrainingBar {
       if (!done && performance.now() - last < plainLineEvery) return;
       last = performance.now();
       const { epoch, epochs, loss, speed, left } = payload(progress);
-      log(`epoch ${epoch}/${epochs}, step ${progress.step}/${progress.stepsPerEpoch}: loss ${loss}, ${speed} images/s, ${left} left`);
+      log(
+        `epoch ${epoch}/${epochs}, step ${progress.step}/${progress.stepsPerEpoch}: loss ${loss}, ${speed} images/s, ${left} left`,
+      );
     },
     line: log,
     stop() {},

@@ -23,16 +23,39 @@ export const predict: CommandModule = {
   describe: 'score pictures and paint where they are unusual',
   builder: (yargs) =>
     yargs
-      .positional('model', { type: 'string', demandOption: true, describe: 'model.safetensors of a run folder' })
-      .positional('images', { type: 'string', array: true, demandOption: true, describe: 'pictures, or folders of pictures' })
+      .positional('model', {
+        type: 'string',
+        demandOption: true,
+        describe: 'model.safetensors of a run folder',
+      })
+      .positional('images', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'pictures, or folders of pictures',
+      })
       .options({
         out: { type: 'string', default: 'predictions', describe: 'folder for the overlays' },
-        overlay: { type: 'boolean', default: true, describe: 'write an overlay PNG per picture (--no-overlay)' },
-        threshold: { type: 'number', describe: "score above which a picture is anomalous [default: the model's own]" },
-        'bit-range': { type: 'string', describe: 'LOW:HIGH values of 16-bit images that mean black and white' },
+        overlay: {
+          type: 'boolean',
+          default: true,
+          describe: 'write an overlay PNG per picture (--no-overlay)',
+        },
+        threshold: {
+          type: 'number',
+          describe: "score above which a picture is anomalous [default: the model's own]",
+        },
+        'bit-range': {
+          type: 'string',
+          describe: 'LOW:HIGH values of 16-bit images that mean black and white',
+        },
         device: { type: 'string', describe: 'auto, cpu or reference' },
         threads: { type: 'number', describe: 'worker threads' },
-        json: { type: 'boolean', default: false, describe: 'one JSON object as the last line of standard output' },
+        json: {
+          type: 'boolean',
+          default: false,
+          describe: 'one JSON object as the last line of standard output',
+        },
       })
       .example('$0 predict runs/demo-1/model.safetensors part.png', 'one picture')
       .example('$0 predict model.safetensors inbox/ --json', 'a folder, for a program')
@@ -41,9 +64,14 @@ export const predict: CommandModule = {
     const out = String(argv.out);
     const files = await listImages((argv.images as string[]).map(String));
     const stop = stopSignal();
-    using detector = await Detector.load(String(argv.model), detectorOptions(argv as Record<string, unknown>));
+    using detector = await Detector.load(
+      String(argv.model),
+      detectorOptions(argv as Record<string, unknown>),
+    );
     if (detector.threshold === null) {
-      log('warning: the model has no threshold (no images were held out): scores only; give one with --threshold');
+      log(
+        'warning: the model has no threshold (no images were held out): scores only; give one with --threshold',
+      );
     }
     if (argv.overlay === true) await makeFolder(out);
     const names = overlayNames(files);
@@ -64,12 +92,17 @@ export const predict: CommandModule = {
 
 function detectorOptions(argv: Record<string, unknown>): DetectorOptions {
   const options: DetectorOptions = {};
-  if (argv.device !== undefined) options.device = String(argv.device) as NonNullable<DetectorOptions['device']>;
+  if (argv.device !== undefined)
+    options.device = String(argv.device) as NonNullable<DetectorOptions['device']>;
   if (argv.threads !== undefined) options.threads = Number(argv.threads);
   if (argv.threshold !== undefined) options.threshold = Number(argv.threshold);
   if (argv['bit-range'] !== undefined) {
     const match = /^(\d+):(\d+)$/.exec(String(argv['bit-range']));
-    if (!match) throw new FcddError('FCDD_USAGE', `--bit-range: expected LOW:HIGH such as 0:4095, received "${argv['bit-range']}"`);
+    if (!match)
+      throw new FcddError(
+        'FCDD_USAGE',
+        `--bit-range: expected LOW:HIGH such as 0:4095, received "${argv['bit-range']}"`,
+      );
     options.bitRange = { low: Number(match[1]), high: Number(match[2]) };
   }
   return options;

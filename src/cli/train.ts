@@ -4,7 +4,7 @@ import type { CommandModule } from 'yargs';
 import { FcddError } from '../errors.js';
 import { architectures } from '../models/index.js';
 import { checkOptions, syntheticNoises, type TrainOptions } from '../training/config.js';
-import { train as trainRun, type TrainResult } from '../training/train.js';
+import { type TrainResult, train as trainRun } from '../training/train.js';
 import { createTrainingBar, figure, log, percent, printJson, stopSignal } from './output.js';
 
 const data = 'Data';
@@ -17,43 +17,138 @@ const options = {
   dataset: {
     group: data,
     type: 'string',
-    describe: 'demo (generated, needs no files), fashion-mnist, cifar10, mvtec (any folder laid out like MVTec AD), folder (your own pictures) [default: demo]',
+    describe:
+      'demo (generated, needs no files), fashion-mnist, cifar10, mvtec (any folder laid out like MVTec AD), folder (your own pictures) [default: demo]',
   },
-  data: { group: data, type: 'string', describe: 'folder of the data set, or one that holds <dataset>/ (else $FCDD_DATA)' },
+  data: {
+    group: data,
+    type: 'string',
+    describe: 'folder of the data set, or one that holds <dataset>/ (else $FCDD_DATA)',
+  },
   class: { group: data, type: 'string', describe: 'the normal class, by name or index' },
-  oe: { group: data, type: 'string', describe: 'outlier exposure: a data set (cifar100 …), or a folder of images, CIFAR or idx files' },
+  oe: {
+    group: data,
+    type: 'string',
+    describe: 'outlier exposure: a data set (cifar100 …), or a folder of images, CIFAR or idx files',
+  },
   'oe-limit': { group: data, type: 'number', describe: 'use only so many exposure images, drawn once' },
-  resize: { group: data, choices: ['nearest', 'area'], describe: 'how photographs are brought to size [default: nearest with published constants, area otherwise]' },
-  'bit-range': { group: data, type: 'string', describe: 'LOW:HIGH values of 16-bit images that mean black and white (10- and 12-bit cameras)' },
-  'reference-preprocessing': { group: data, type: 'boolean', describe: 'centre crop at test, as published, instead of the whole image' },
-  supervise: { group: method, choices: ['unsupervised', 'other', 'noise', 'malformed-normal', 'malformed-normal-gt'], describe: 'where anomalies to train with come from; -gt marks only the pixels that changed' },
-  noise: { group: method, type: 'string', describe: `${syntheticNoises.join(', ')}, or a data set as outlier exposure` },
-  offline: { group: method, type: 'boolean', describe: 'draw the anomalies once instead of anew in every epoch' },
-  'confetti-colour': { group: method, choices: ['auto', 'rgb', 'grey'], describe: 'auto: grey when all training images are grey' },
-  model: { group: method, choices: architectures.map((a) => a.name), describe: 'architecture; fcdd-native models describes them' },
+  resize: {
+    group: data,
+    choices: ['nearest', 'area'],
+    describe:
+      'how photographs are brought to size [default: nearest with published constants, area otherwise]',
+  },
+  'bit-range': {
+    group: data,
+    type: 'string',
+    describe: 'LOW:HIGH values of 16-bit images that mean black and white (10- and 12-bit cameras)',
+  },
+  'reference-preprocessing': {
+    group: data,
+    type: 'boolean',
+    describe: 'centre crop at test, as published, instead of the whole image',
+  },
+  supervise: {
+    group: method,
+    choices: ['unsupervised', 'other', 'noise', 'malformed-normal', 'malformed-normal-gt'],
+    describe: 'where anomalies to train with come from; -gt marks only the pixels that changed',
+  },
+  noise: {
+    group: method,
+    type: 'string',
+    describe: `${syntheticNoises.join(', ')}, or a data set as outlier exposure`,
+  },
+  offline: {
+    group: method,
+    type: 'boolean',
+    describe: 'draw the anomalies once instead of anew in every epoch',
+  },
+  'confetti-colour': {
+    group: method,
+    choices: ['auto', 'rgb', 'grey'],
+    describe: 'auto: grey when all training images are grey',
+  },
+  model: {
+    group: method,
+    choices: architectures.map((a) => a.name),
+    describe: 'architecture; fcdd-native models describes them',
+  },
   weights: { group: method, choices: ['random'], describe: 'random: let a VGG net start from scratch' },
   bias: { group: method, type: 'boolean', describe: 'biases and affine batch normalisation (--no-bias)' },
-  objective: { group: method, choices: ['auto', 'sample', 'pixel'], describe: 'loss per image or per pixel [default: pixel where masks exist]' },
-  preprocessing: { group: method, choices: ['lcnaug1', 'aug1'], describe: 'with local contrast normalisation, or without' },
-  sigma: { group: method, type: 'number', describe: 'width of the Gaussian that upsamples heatmaps, in pixels' },
+  objective: {
+    group: method,
+    choices: ['auto', 'sample', 'pixel'],
+    describe: 'loss per image or per pixel [default: pixel where masks exist]',
+  },
+  preprocessing: {
+    group: method,
+    choices: ['lcnaug1', 'aug1'],
+    describe: 'with local contrast normalisation, or without',
+  },
+  sigma: {
+    group: method,
+    type: 'number',
+    describe: 'width of the Gaussian that upsamples heatmaps, in pixels',
+  },
   quantile: { group: method, type: 'number', describe: 'heatmap value shown as full red, as a quantile' },
   epochs: { group: optimisation, type: 'number', describe: 'passes over the training images' },
   'batch-size': { group: optimisation, type: 'number', describe: 'images per step' },
   optimizer: { group: optimisation, choices: ['sgd', 'adam'], describe: 'SGD has Nesterov momentum 0.9' },
   lr: { group: optimisation, type: 'number', describe: 'initial learning rate' },
   'weight-decay': { group: optimisation, type: 'number', describe: 'L2, added to the gradient' },
-  seed: { group: optimisation, type: 'number', describe: 'same seed, same bits on the same instruction set [default: 0]' },
-  device: { group: machine, type: 'string', describe: 'auto, cpu, or reference (float64, slow, exact) [default: auto]' },
-  threads: { group: machine, type: 'number', describe: 'worker threads [default: what the machine or container allows]' },
+  seed: {
+    group: optimisation,
+    type: 'number',
+    describe: 'same seed, same bits on the same instruction set [default: 0]',
+  },
+  device: {
+    group: machine,
+    type: 'string',
+    describe: 'auto, cpu, or reference (float64, slow, exact) [default: auto]',
+  },
+  threads: {
+    group: machine,
+    type: 'number',
+    describe: 'worker threads [default: what the machine or container allows]',
+  },
   out: { group: results, type: 'string', describe: 'run folder [default: runs/<dataset>-<class>-<n>]' },
-  resume: { group: results, type: 'boolean', describe: 'go on with --out, or with the latest run under runs/' },
-  config: { group: results, type: 'string', describe: 'options from a JSON file; RUN/config.json repeats a run' },
-  'hold-out': { group: results, type: 'number', describe: 'share of normal images kept back for the threshold [default: 0.1]' },
-  'false-alarm-rate': { group: results, type: 'number', describe: 'share of normal images that may be called anomalous [default: 0.05]' },
-  'evaluate-at': { group: results, type: 'string', describe: 'epochs with test figures of their own, e.g. 1,2,3,5,8' },
+  resume: {
+    group: results,
+    type: 'boolean',
+    describe: 'go on with --out, or with the latest run under runs/',
+  },
+  config: {
+    group: results,
+    type: 'string',
+    describe: 'options from a JSON file; RUN/config.json repeats a run',
+  },
+  'hold-out': {
+    group: results,
+    type: 'number',
+    describe: 'share of normal images kept back for the threshold [default: 0.1]',
+  },
+  'false-alarm-rate': {
+    group: results,
+    type: 'number',
+    describe: 'share of normal images that may be called anomalous [default: 0.05]',
+  },
+  'evaluate-at': {
+    group: results,
+    type: 'string',
+    describe: 'epochs with test figures of their own, e.g. 1,2,3,5,8',
+  },
   'save-maps': { group: results, type: 'boolean', describe: 'heatmaps as .npy beside the pictures' },
-  'dump-step': { group: results, type: 'number', describe: 'write pixels, activations and gradients of this step (from 0) as safetensors' },
-  json: { group: results, type: 'boolean', default: false, describe: 'one JSON object as the last line of standard output' },
+  'dump-step': {
+    group: results,
+    type: 'number',
+    describe: 'write pixels, activations and gradients of this step (from 0) as safetensors',
+  },
+  json: {
+    group: results,
+    type: 'boolean',
+    default: false,
+    describe: 'one JSON object as the last line of standard output',
+  },
 } as const;
 
 export const train: CommandModule = {
@@ -65,7 +160,10 @@ export const train: CommandModule = {
       .example('$0 train', 'the generated demo: no files needed, a few minutes')
       .example('$0 train --dataset folder --data photos/', 'your own pictures of good parts')
       .example('$0 train --dataset mvtec --data mvtec/ --class carpet', 'a category of MVTec AD')
-      .example('$0 train --dataset fashion-mnist --data fm/ --class 0 --oe cifar100', 'a class against the rest, with outlier exposure')
+      .example(
+        '$0 train --dataset fashion-mnist --data fm/ --class 0 --oe cifar100',
+        'a class against the rest, with outlier exposure',
+      )
       .example('$0 train --resume', 'go on after Ctrl-C or a crash')
       .strict(),
   handler: async (argv) => {
@@ -102,7 +200,8 @@ async function optionsOf(argv: Record<string, unknown>): Promise<TrainOptions> {
   return checkOptions({ ...fromFile, ...given });
 }
 
-const camelCase = (key: string): string => key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const camelCase = (key: string): string =>
+  key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 function epochList(text: string): number[] {
   const epochs = text.split(',').map((part) => Number(part.trim()));
@@ -138,31 +237,42 @@ async function readConfig(path: string): Promise<Record<string, unknown>> {
 function report(result: TrainResult, json: boolean): void {
   const { out, metrics, epochs, seconds, imagesPerSecond } = result;
   if (!result.finished) {
-    log(`stopped after ${epochs} of ${result.config.epochs} epochs; go on with: fcdd-native train --resume --out ${quoted(out)}`);
+    log(
+      `stopped after ${epochs} of ${result.config.epochs} epochs; go on with: fcdd-native train --resume --out ${quoted(out)}`,
+    );
     if (json) printJson({ out, epochs, seconds, imagesPerSecond, finished: false });
     return;
   }
   if (metrics) {
     log(`image ROC-AUC ${figure(metrics.sample.rocAuc)}${because(metrics.sample.reason)}`);
     for (const [type, { rocAuc, n }] of Object.entries(metrics.sample.perType)) {
-      log(`  ${type.padEnd(16)} ${figure(rocAuc)}  pixel ${figure(metrics.pixel.perType[type]?.rocAuc)}  (${n} images)`);
+      log(
+        `  ${type.padEnd(16)} ${figure(rocAuc)}  pixel ${figure(metrics.pixel.perType[type]?.rocAuc)}  (${n} images)`,
+      );
     }
     log(`pixel ROC-AUC ${figure(metrics.pixel.rocAuc)}${because(metrics.pixel.reason)}`);
     if (metrics.synthetic) {
       const { noise, n, sampleRocAuc } = metrics.synthetic;
       log(`ROC-AUC on synthetic anomalies (${noise} on ${n} held-out images) ${figure(sampleRocAuc)}`);
     }
-    for (const [name, value] of Object.entries(metrics.baselines ?? {})) log(`  baseline ${name}: ${figure(value)}`);
-    if (metrics.threshold) log(`threshold ${metrics.threshold.threshold.toPrecision(4)}: ${metrics.threshold.rule}`);
+    for (const [name, value] of Object.entries(metrics.baselines ?? {}))
+      log(`  baseline ${name}: ${figure(value)}`);
+    if (metrics.threshold)
+      log(`threshold ${metrics.threshold.threshold.toPrecision(4)}: ${metrics.threshold.rule}`);
     if (metrics.verdicts) {
       const { falseAlarms, normal, detected, anomalous } = metrics.verdicts;
-      log(`at that threshold ${percent(detected / anomalous)} of the defects are found, ${percent(falseAlarms / normal)} false alarms`);
+      log(
+        `at that threshold ${percent(detected / anomalous)} of the defects are found, ${percent(falseAlarms / normal)} false alarms`,
+      );
     }
   }
   log(`${epochs} epochs, ${seconds.toFixed(1)} s of training, ${imagesPerSecond} images/s`);
-  log(`open ${join(out, 'index.html')}; score pictures with: fcdd-native predict ${quoted(join(out, 'model.safetensors'))} IMAGES`);
+  log(
+    `open ${join(out, 'index.html')}; score pictures with: fcdd-native predict ${quoted(join(out, 'model.safetensors'))} IMAGES`,
+  );
   if (json) printJson({ ...metrics, out, epochs, seconds, imagesPerSecond });
 }
 
 const because = (reason: string | null): string => (reason ? ` (${reason})` : '');
-const quoted = (path: string): string => (/^[\w./@-]+$/.test(path) ? path : `'${path.replace(/'/g, "'\\''")}'`);
+const quoted = (path: string): string =>
+  /^[\w./@-]+$/.test(path) ? path : `'${path.replace(/'/g, "'\\''")}'`;

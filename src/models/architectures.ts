@@ -1,5 +1,5 @@
-import { FcddError } from '../errors.js';
 import type { InputShape, Layer } from '../engine/types.js';
+import { FcddError } from '../errors.js';
 
 /**
  * The ten FCDD architectures (Liznerski et al., ICLR 2021; reference code `liznerski/fcdd`) as layer lists.
@@ -45,7 +45,14 @@ function smallNet(specs: readonly ConvSpec[], bias: boolean): Layer[] {
   const layers: Layer[] = [];
   specs.forEach((spec, index) => {
     const padding = (spec.kernel - 1) / 2;
-    layers.push({ kind: 'conv', name: `conv${index + 1}`, filters: spec.filters, kernel: spec.kernel, padding, bias });
+    layers.push({
+      kind: 'conv',
+      name: `conv${index + 1}`,
+      filters: spec.filters,
+      kernel: spec.kernel,
+      padding,
+      bias,
+    });
     if (spec.norm) {
       layers.push({ kind: 'batchnorm', name: `bn2d${index + 1}`, eps: 1e-4, affine: bias });
       layers.push({ kind: 'lrelu', slope: 0.01 });
@@ -82,7 +89,10 @@ const cnn224 = (a: number, b: number, c: number, d: number, e: number) => [
 /** torchvision's VGG11-bn features up to the third max pool, the next two convolutions, and a 1×1 head. */
 function vgg11(frozenPrefix: boolean, bias: boolean): Layer[] {
   if (!bias) {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', 'the VGG nets need their biases: --no-bias does not apply to them');
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      'the VGG nets need their biases: --no-bias does not apply to them',
+    );
   }
   // features.N of torchvision; each convolution is followed by BN (N+1) and ReLU, some by a max pool.
   const convs: { index: number; filters: number; pool: boolean }[] = [
@@ -136,7 +146,13 @@ export const architectures: readonly Architecture[] = [
   small('cnn32', 'three 5×5 convolutions', 32, 3, cnn32(5)),
   small('cnn32-s', 'three 3×3 convolutions', 32, 3, cnn32(3)),
   small('cnn32-lw3k', 'four wide 3×3 convolutions: CIFAR-10', 32, 3, cnn32Lw3k),
-  small('cnn224', 'five convolutions, 8 to 128 filters: photographs, trained from scratch', 224, 3, cnn224(8, 32, 64, 128, 128)),
+  small(
+    'cnn224',
+    'five convolutions, 8 to 128 filters: photographs, trained from scratch',
+    224,
+    3,
+    cnn224(8, 32, 64, 128, 128),
+  ),
   small('cnn224-w', 'the same with 32 to 256 filters', 224, 3, cnn224(32, 128, 256, 256, 128)),
   vgg('vgg11-nopt', 'VGG11-bn up to its sixth convolution, random weights', false, false),
   vgg('vgg11', 'the same, pretrained on ImageNet', false, true),

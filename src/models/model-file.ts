@@ -99,8 +99,7 @@ const metadataSchema = z.object({
  * Pipeline of a model file: without the random stages, which inference does not have. With
  * exactOptionalPropertyTypes a parsed optional may be undefined, so the type is written by hand.
  */
-export interface ModelMetadata
-  extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline'> {
+export interface ModelMetadata extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline'> {
   layers: Layer[];
   pipeline: {
     height: number;

@@ -28,7 +28,13 @@ const types: Record<TensorType, { bytes: number; make: (buffer: ArrayBuffer) => 
 };
 
 const typeOf = (data: TensorData): TensorType =>
-  data instanceof Float32Array ? 'F32' : data instanceof Float64Array ? 'F64' : data instanceof Uint8Array ? 'U8' : 'I64';
+  data instanceof Float32Array
+    ? 'F32'
+    : data instanceof Float64Array
+      ? 'F64'
+      : data instanceof Uint8Array
+        ? 'U8'
+        : 'I64';
 
 /** Headers beyond this are an attack or damage, not a model. */
 const maxHeaderBytes = 16 << 20;
@@ -113,14 +119,19 @@ interface Entry {
 
 type Bad = (reason: string) => FcddError;
 
-function parseHeader(header: Buffer, dataBytes: number, bad: Bad): { entries: Entry[]; metadata: Record<string, string> } {
+function parseHeader(
+  header: Buffer,
+  dataBytes: number,
+  bad: Bad,
+): { entries: Entry[]; metadata: Record<string, string> } {
   let parsed: unknown;
   try {
     parsed = JSON.parse(header.toString('utf8'));
   } catch {
     throw bad('its header is not JSON');
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw bad('its header is not an object');
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw bad('its header is not an object');
   const entries: Entry[] = [];
   const metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(parsed)) {
@@ -143,7 +154,8 @@ function parseEntry(name: string, value: unknown, dataBytes: number, bad: Bad): 
   if (typeof entry.dtype !== 'string' || !Object.hasOwn(types, entry.dtype)) {
     throw bad(`tensor "${name}" has type ${String(entry.dtype)}; F32, F64, U8 and I64 are understood`);
   }
-  if (!Array.isArray(entry.shape) || !entry.shape.every(natural)) throw bad(`tensor "${name}" has a wrong shape`);
+  if (!Array.isArray(entry.shape) || !entry.shape.every(natural))
+    throw bad(`tensor "${name}" has a wrong shape`);
   const offsets = entry.data_offsets;
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(natural)) {
     throw bad(`tensor "${name}" has wrong data_offsets`);
@@ -151,8 +163,10 @@ function parseEntry(name: string, value: unknown, dataBytes: number, bad: Bad): 
   const [begin, end] = offsets as [number, number];
   const type = entry.dtype as TensorType;
   const count = entry.shape.reduce((product: number, extent: number) => product * extent, 1);
-  if (begin > end || end > dataBytes) throw bad(`tensor "${name}" lies outside the file: the file is truncated`);
-  if (count * types[type].bytes !== end - begin) throw bad(`tensor "${name}" has a size that does not match its shape`);
+  if (begin > end || end > dataBytes)
+    throw bad(`tensor "${name}" lies outside the file: the file is truncated`);
+  if (count * types[type].bytes !== end - begin)
+    throw bad(`tensor "${name}" has a size that does not match its shape`);
   return { name, type, shape: entry.shape as number[], begin, end };
 }
 

@@ -57,19 +57,31 @@ export interface Checkpoint {
 const modelPrefix = 'model/';
 const statePrefix = 'optimiser/';
 
-export async function captureCheckpoint(network: Network, trainer: Trainer, position: Position): Promise<Checkpoint> {
+export async function captureCheckpoint(
+  network: Network,
+  trainer: Trainer,
+  position: Position,
+): Promise<Checkpoint> {
   const tensors: TensorMap = {};
   for (const { name } of network.tensors) tensors[name] = await network.get(name);
   return { position: { ...position, updates: trainer.updates }, tensors, optimiser: await trainer.state() };
 }
 
-export async function restoreCheckpoint(network: Network, trainer: Trainer, checkpoint: Checkpoint): Promise<void> {
+export async function restoreCheckpoint(
+  network: Network,
+  trainer: Trainer,
+  checkpoint: Checkpoint,
+): Promise<void> {
   for (const [name, values] of Object.entries(checkpoint.tensors)) await network.set(name, values);
   await trainer.setState(checkpoint.optimiser, checkpoint.position.updates);
 }
 
 /** `realBytes` of the device: values of a float32 device lose nothing in float32, at half the size. */
-export async function writeCheckpoint(path: string, checkpoint: Checkpoint, realBytes: number): Promise<void> {
+export async function writeCheckpoint(
+  path: string,
+  checkpoint: Checkpoint,
+  realBytes: number,
+): Promise<void> {
   const tensors = new Map<string, Tensor>();
   const add = (prefix: string, map: TensorMap): void => {
     for (const [name, values] of Object.entries(map)) {

@@ -11,7 +11,11 @@ import { architecture } from '../models/index.js';
 
 const schedule = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('exponential'), rate: z.number().positive() }),
-  z.object({ kind: z.literal('milestones'), at: z.array(z.number().int().min(0)), factor: z.number().positive() }),
+  z.object({
+    kind: z.literal('milestones'),
+    at: z.array(z.number().int().min(0)),
+    factor: z.number().positive(),
+  }),
 ]);
 
 export const trainOptionsSchema = z
@@ -104,9 +108,13 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
   const model = checked.model ?? defaultModel(defaults, notes);
   const net = architecture(model);
   if (net.pretrained && checked.weights !== 'random') {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', `${model} starts from ImageNet weights, which this version cannot import`, {
-      hint: 'use --model cnn224, or --weights random to train it from scratch all the same',
-    });
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `${model} starts from ImageNet weights, which this version cannot import`,
+      {
+        hint: 'use --model cnn224, or --weights random to train it from scratch all the same',
+      },
+    );
   }
   const optimizer = pick(checked.optimizer, defaults.optimizer);
   const config: RunConfig = {
@@ -179,8 +187,12 @@ function checkSupervision(config: RunConfig): void {
     });
   }
   if (isSynthetic(config.noise)) {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', `--noise ${config.noise} is generated, so --oe would not be used`, {
-      hint: 'give only one of them',
-    });
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `--noise ${config.noise} is generated, so --oe would not be used`,
+      {
+        hint: 'give only one of them',
+      },
+    );
   }
 }

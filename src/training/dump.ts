@@ -1,5 +1,5 @@
-import { writeSafetensors } from '../models/safetensors.js';
 import type { Tensor } from '../models/safetensors.js';
+import { writeSafetensors } from '../models/safetensors.js';
 import type { PreparedRun } from './prepare.js';
 
 /**
@@ -12,7 +12,8 @@ export async function dumpStep(run: PreparedRun, path: string, epoch: number, st
   const count = Math.min(config.batchSize, trainer.positions - first);
   const tensors = new Map<string, Tensor>();
   const addAll = (prefix: string, map: Record<string, Float64Array>): void => {
-    for (const [name, data] of Object.entries(map)) tensors.set(`${prefix}/${name}`, { shape: [data.length], data });
+    for (const [name, data] of Object.entries(map))
+      tensors.set(`${prefix}/${name}`, { shape: [data.length], data });
   };
   addAll('gradient', await trainer.lastGradients());
   addAll('activation', await trainer.lastActivations());

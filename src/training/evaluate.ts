@@ -1,9 +1,9 @@
 import { openDataSet } from '../data/index.js';
 import type { DataSet, OpenOptions } from '../data/types.js';
-import { FcddError } from '../errors.js';
 import { loadModel } from '../detector.js';
+import { FcddError } from '../errors.js';
 import { type Metrics, testFigures, verdicts } from './figures.js';
-import { scoreImages, type Scored } from './scoring.js';
+import { type Scored, scoreImages } from './scoring.js';
 import { openRunDevice } from './train.js';
 
 export interface EvaluateOptions {
@@ -54,12 +54,19 @@ export async function evaluate(
   const dataset = await openDataSet(name, open);
   for (const line of dataset.summary) hooks.onNote?.(line);
   if (!dataset.test) {
-    throw new FcddError('FCDD_BAD_DATA', `${name} cannot be evaluated: ${dataset.testMissing ?? 'no test split'}`, {
-      hint: 'to score single pictures use fcdd-native predict',
-    });
+    throw new FcddError(
+      'FCDD_BAD_DATA',
+      `${name} cannot be evaluated: ${dataset.testMissing ?? 'no test split'}`,
+      {
+        hint: 'to score single pictures use fcdd-native predict',
+      },
+    );
   }
   if (dataset.channels !== metadata.input.channels) {
-    throw new FcddError('FCDD_BAD_DATA', `the model takes ${metadata.input.channels} channels, ${name} has ${dataset.channels}`);
+    throw new FcddError(
+      'FCDD_BAD_DATA',
+      `the model takes ${metadata.input.channels} channels, ${name} has ${dataset.channels}`,
+    );
   }
   const scored = await scoreImages(device, network, dataset.test.images, metadata.pipeline, {
     sigma: metadata.sigma,

@@ -1,7 +1,7 @@
 import type { Mask, TestSplit } from '../data/types.js';
 import { PixelRoc } from '../evaluation/pixel-roc.js';
-import { type Calibration, calibrate } from '../evaluation/threshold.js';
 import { type PixelMetrics, pixelMetrics, type SampleMetrics, sampleMetrics } from '../evaluation/summary.js';
+import { type Calibration, calibrate } from '../evaluation/threshold.js';
 import { mapOf, type Scored } from './scoring.js';
 import type { SyntheticFigures } from './synthetic.js';
 
@@ -59,7 +59,10 @@ function addAll(test: TestSplit, masks: readonly Mask[], scored: Scored): PixelR
 }
 
 /** The short form kept per epoch of --evaluate-at. */
-export function epochFigures(epoch: number, figures: { sample: SampleMetrics; pixel: PixelMetrics }): EpochFigures {
+export function epochFigures(
+  epoch: number,
+  figures: { sample: SampleMetrics; pixel: PixelMetrics },
+): EpochFigures {
   const perType: EpochFigures['perType'] = {};
   for (const [type, { rocAuc }] of Object.entries(figures.sample.perType)) {
     perType[type] = { sample: rocAuc, pixel: figures.pixel.perType[type]?.rocAuc ?? null };
@@ -73,7 +76,11 @@ export function calibration(held: Scored, falseAlarmRate: number): Calibration |
 }
 
 /** How the verdicts at a threshold fare on labelled images. */
-export function verdicts(test: TestSplit | null, scored: Scored | null, threshold: number | undefined): Metrics['verdicts'] {
+export function verdicts(
+  test: TestSplit | null,
+  scored: Scored | null,
+  threshold: number | undefined,
+): Metrics['verdicts'] {
   if (test === null || scored === null || threshold === undefined) return null;
   const result = { falseAlarms: 0, normal: 0, detected: 0, anomalous: 0 };
   test.records.forEach(({ label }, index) => {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { baselines } from '../evaluation/baselines.js';
+import type { Device, Network } from '../engine/types.js';
+import { baselineScores } from '../evaluation/baselines.js';
 import { rocAuc } from '../evaluation/roc.js';
 import { sortedSummary } from '../evaluation/threshold.js';
-import type { Device, Network } from '../engine/types.js';
-import { heatmapScale } from '../reports/normalise.js';
 import { architecture, type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
+import { heatmapScale } from '../reports/normalise.js';
 import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
 import { calibration, type EpochFigures, type Metrics, testFigures, verdicts } from './figures.js';
 import type { PreparedRun } from './prepare.js';
@@ -69,7 +69,12 @@ export async function finishRun(
  * The range of values that heatmaps of single images are painted with: from held-out normal and synthetic anomalous
  * images, never from the image itself, so that a good image stays blue.
  */
-function scaleOf(held: Scored, synthetic: Scored | null, quantile: number, seed: number): { min: number; max: number } | null {
+function scaleOf(
+  held: Scored,
+  synthetic: Scored | null,
+  quantile: number,
+  seed: number,
+): { min: number; max: number } | null {
   if (held.scores.length === 0) return null;
   const maps = [held, ...(synthetic ? [synthetic] : [])].flatMap((scored, label) =>
     Array.from(scored.scores, (_, index) => ({ map: mapOf(scored, index), label: label as 0 | 1 })),
@@ -125,15 +130,25 @@ function modelMetadata(
 }
 
 /** Image ROC-AUC of scores that know nothing of the method, and of this network before its first step. */
-async function baselineFigures(run: PreparedRun, device: Device): Promise<Record<string, number | null> | null> {
+async function baselineFigures(
+  run: PreparedRun,
+  device: Device,
+): Promise<Record<string, number | null> | null> {
   const { dataset, config, pipelines } = run;
   if (!dataset.test) return null;
-  using untrained = device.createNetwork(architecture(config.model).layers({ bias: config.bias }), run.network.input);
+  using untrained = device.createNetwork(
+    architecture(config.model).layers({ bias: config.bias }),
+    run.network.input,
+  );
   await untrained.initialise(config.seed);
   const scored = await scoreImages(device, untrained, dataset.test.images, pipelines.test, {
     sigma: config.sigma,
     maps: false,
   });
   const labels = dataset.test.records.map((record) => record.label);
-  return { ...baselines(dataset.train, dataset.test), 'untrained network': rocAuc(scored.scores, labels) };
+  const figures: Record<string, number | null> = {};
+  for (const { name, scores } of baselineScores(dataset.train.images, dataset.test.images)) {
+    figures[name] = rocAuc(scores, labels);
+  }
+  return { ...figures, 'untrained network': rocAuc(scored.scores, labels) };
 }

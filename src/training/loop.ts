@@ -91,7 +91,8 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
         clock.add(report.steps, report.normals + report.anomalies, seconds);
         refuseBrokenLoss(report.loss, position, config.lr);
         options.onProgress?.(clock.progress(position));
-        if (config.dumpStep === stepNumber(run, position)) await options.dump(position.epoch, position.step - 1);
+        if (config.dumpStep === stepNumber(run, position))
+          await options.dump(position.epoch, position.step - 1);
       }
       if (options.signal?.aborted) {
         await save();
@@ -135,16 +136,25 @@ function addReport(sums: EpochSums, report: Report, seconds: number): void {
 
 function refuseBrokenLoss(loss: number, position: Position, lr: number): void {
   if (Number.isFinite(loss)) return;
-  throw new FcddError('FCDD_BAD_DATA', `the loss became ${loss} in epoch ${position.epoch + 1}, step ${position.step}`, {
-    hint: `training diverged: try a smaller --lr (it was ${lr}); the last checkpoint is from before`,
-  });
+  throw new FcddError(
+    'FCDD_BAD_DATA',
+    `the loss became ${loss} in epoch ${position.epoch + 1}, step ${position.step}`,
+    {
+      hint: `training diverged: try a smaller --lr (it was ${lr}); the last checkpoint is from before`,
+    },
+  );
 }
 
 /** Sums do not depend on how steps were grouped into calls beyond the digits kept here. */
 const digits = (value: number): number => Number(value.toPrecision(9));
 const mean = (sum: number, count: number): number | null => (count > 0 ? digits(sum / count) : null);
 
-async function finishEpoch(run: PreparedRun, position: Position, lr: number, options: LoopOptions): Promise<void> {
+async function finishEpoch(
+  run: PreparedRun,
+  position: Position,
+  lr: number,
+  options: LoopOptions,
+): Promise<void> {
   const { sums } = position;
   const record: EpochRecord = {
     epoch: position.epoch + 1,
@@ -158,15 +168,18 @@ async function finishEpoch(run: PreparedRun, position: Position, lr: number, opt
   position.epoch += 1;
   position.step = 0;
   position.sums = noSums();
-  if (run.config.evaluateAt.includes(record.epoch)) position.evaluations.push(await options.evaluate(record.epoch));
+  if (run.config.evaluateAt.includes(record.epoch))
+    position.evaluations.push(await options.evaluate(record.epoch));
 }
 
 /** Speed over the last steps, and time left at that speed. */
 function createClock(run: PreparedRun, start: Position) {
   const { config, trainer } = run;
   const recent: { steps: number; images: number; seconds: number }[] = [];
-  const total = (key: 'steps' | 'images' | 'seconds'): number => recent.reduce((sum, entry) => sum + entry[key], 0);
-  const stepsPerSecond = (): number => (recent.length > 0 ? total('steps') / Math.max(total('seconds'), 1e-6) : 0);
+  const total = (key: 'steps' | 'images' | 'seconds'): number =>
+    recent.reduce((sum, entry) => sum + entry[key], 0);
+  const stepsPerSecond = (): number =>
+    recent.length > 0 ? total('steps') / Math.max(total('seconds'), 1e-6) : 0;
   return {
     start,
     stepsPerSecond,

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { openDataSet, openExposure, subset, withConstants } from '../data/index.js';
 import type { DataSet, Normalisation, OpenOptions, Split } from '../data/types.js';
-import type { Device, ImageStore, Network, Pipeline, StoredImages, Supervision, Trainer } from '../engine/types.js';
+import type {
+  Device,
+  ImageStore,
+  Network,
+  Pipeline,
+  StoredImages,
+  Supervision,
+  Trainer,
+} from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { heldOut } from '../evaluation/threshold.js';
 import { architecture } from '../models/index.js';
@@ -42,7 +50,8 @@ export async function openRunData(
   if (config.data !== undefined) open.dir = config.data;
   if (config.class !== undefined) open.className = config.class;
   if (config.resize !== undefined) open.resize = config.resize;
-  if (config.referencePreprocessing !== undefined) open.referencePreprocessing = config.referencePreprocessing;
+  if (config.referencePreprocessing !== undefined)
+    open.referencePreprocessing = config.referencePreprocessing;
   if (config.bitRange !== undefined) open.bitRange = config.bitRange;
   if (only !== undefined) open.only = only;
   if (options.onWarning) open.onWarning = options.onWarning;
@@ -51,7 +60,11 @@ export async function openRunData(
 }
 
 /** @throws FcddError for anything that does not fit: data, options, memory */
-export async function prepareRun(config: RunConfig, device: Device, options: PrepareOptions = {}): Promise<PreparedRun> {
+export async function prepareRun(
+  config: RunConfig,
+  device: Device,
+  options: PrepareOptions = {},
+): Promise<PreparedRun> {
   const dataset = await openRunData(config, options);
   const { training, held } = splitHeldOut(dataset, config);
   const exposure = await openRunExposure(config, dataset);
@@ -113,12 +126,19 @@ export async function prepareRun(config: RunConfig, device: Device, options: Pre
 /** A tenth of the normal images is kept for the threshold: scores of images trained on are too low for that. */
 function splitHeldOut(dataset: DataSet, config: RunConfig): { training: Split; held: Split } {
   const count = dataset.train.records.length;
-  if (count === 0) throw new FcddError('FCDD_BAD_DATA', `${dataset.name}: there are no normal training images`);
+  if (count === 0)
+    throw new FcddError('FCDD_BAD_DATA', `${dataset.name}: there are no normal training images`);
   const kept = new Set(config.holdOut > 0 && count > 1 ? heldOut(count, config.seed, config.holdOut) : []);
   const all = Array.from({ length: count }, (_, index) => index);
   return {
-    training: subset(dataset.train, all.filter((index) => !kept.has(index))),
-    held: subset(dataset.train, all.filter((index) => kept.has(index))),
+    training: subset(
+      dataset.train,
+      all.filter((index) => !kept.has(index)),
+    ),
+    held: subset(
+      dataset.train,
+      all.filter((index) => kept.has(index)),
+    ),
   };
 }
 
@@ -126,9 +146,13 @@ async function openRunExposure(config: RunConfig, dataset: DataSet): Promise<Sto
   if (config.supervise === 'unsupervised') return undefined;
   if (config.supervise === 'other') {
     if (dataset.anomalies && dataset.anomalies.records.length > 0) return dataset.anomalies.images;
-    throw new FcddError('FCDD_BAD_DATA', `${dataset.name} has no labelled anomalies to train on (--supervise other)`, {
-      hint: 'use --supervise malformed-normal --noise confetti',
-    });
+    throw new FcddError(
+      'FCDD_BAD_DATA',
+      `${dataset.name} has no labelled anomalies to train on (--supervise other)`,
+      {
+        hint: 'use --supervise malformed-normal --noise confetti',
+      },
+    );
   }
   if (isSynthetic(config.noise)) return undefined;
   const first = dataset.train.images.images[0]!;
@@ -153,9 +177,13 @@ async function constantsOf(dataset: DataSet, images: ImageStore, test: Pipeline)
 function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): Network {
   const net = architecture(config.model);
   if (!net.channels.includes(pipeline.channels)) {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', `${net.name} needs ${net.channels.join(' or ')} channels, the data has ${pipeline.channels}`, {
-      hint: 'choose one of the cnn nets with --model',
-    });
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `${net.name} needs ${net.channels.join(' or ')} channels, the data has ${pipeline.channels}`,
+      {
+        hint: 'choose one of the cnn nets with --model',
+      },
+    );
   }
   const { channels, height, width } = pipeline;
   return device.createNetwork(net.layers({ bias: config.bias }), { channels, height, width });
@@ -175,7 +203,17 @@ function isPixelwise(config: RunConfig, dataset: DataSet): boolean {
 }
 
 /** What may change between a run and its continuation without being another run. */
-const notMethod = new Set(['epochs', 'device', 'threads', 'evaluateAt', 'saveMaps', 'dumpStep', 'data', 'oe', 'falseAlarmRate']);
+const notMethod = new Set([
+  'epochs',
+  'device',
+  'threads',
+  'evaluateAt',
+  'saveMaps',
+  'dumpStep',
+  'data',
+  'oe',
+  'falseAlarmRate',
+]);
 
 function fingerprint(config: RunConfig, images: StoredImages, exposure: StoredImages | undefined): string {
   const method = Object.entries(config)

@@ -30,7 +30,10 @@ export async function createRunFolder(out: string | undefined, name: string): Pr
     await makeFolder(out);
     return out;
   }
-  const slug = name.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '');
+  const slug = name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
   for (let n = 1; ; n++) {
     const candidate = join('runs', `${slug}-${n}`);
     await makeFolder('runs');
@@ -58,7 +61,9 @@ export async function findRunFolder(out: string | undefined): Promise<string> {
     if (!latest || time > latest.time) latest = { path, time };
   }
   if (latest) return latest.path;
-  throw new FcddError('FCDD_NOT_FOUND', 'there is no run to resume under runs/', { hint: 'name its folder with --out' });
+  throw new FcddError('FCDD_NOT_FOUND', 'there is no run to resume under runs/', {
+    hint: 'name its folder with --out',
+  });
 }
 
 export async function holdsRun(folder: string): Promise<boolean> {

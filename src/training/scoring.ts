@@ -27,7 +27,12 @@ export async function scoreImages(
   network: Network,
   images: StoredImages,
   pipeline: Pipeline,
-  options: { sigma: number; maps: boolean; signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
+  options: {
+    sigma: number;
+    maps: boolean;
+    signal?: AbortSignal;
+    onProgress?: (done: number, total: number) => void;
+  },
 ): Promise<Scored> {
   const total = images.images.length;
   const { height, width } = network.input;

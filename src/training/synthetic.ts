@@ -1,8 +1,8 @@
 import type { Device } from '../engine/types.js';
 import { PixelRoc } from '../evaluation/pixel-roc.js';
 import { rocAuc } from '../evaluation/roc.js';
-import type { PreparedRun } from './prepare.js';
 import { isSynthetic } from './config.js';
+import type { PreparedRun } from './prepare.js';
 import type { Scored } from './scoring.js';
 
 /** How well held-out normal images are told from the same images with synthetic anomalies. */
@@ -38,7 +38,12 @@ export async function scoreSynthetic(
     seed: run.config.seed,
     images: store,
     pipeline: run.pipelines.test,
-    supervision: { mode: 'malformed-normal-gt', source: noise, grey: run.supervision.grey ?? false, probability: 1 },
+    supervision: {
+      mode: 'malformed-normal-gt',
+      source: noise,
+      grey: run.supervision.grey ?? false,
+      probability: 1,
+    },
   });
   const { height, width } = run.network.input;
   const size = height * width;
@@ -50,7 +55,13 @@ export async function scoreSynthetic(
     const result = await run.network.infer(made.pixels, { sigma: run.config.sigma, maps: true });
     scored.scores[index] = result.scores[0]!;
     scored.maps.set(result.maps!, index * size);
-    pixels.add(scored.maps.subarray(index * size, (index + 1) * size), height, width, { height, width, data: made.masks }, noise);
+    pixels.add(
+      scored.maps.subarray(index * size, (index + 1) * size),
+      height,
+      width,
+      { height, width, data: made.masks },
+      noise,
+    );
     const normalMap = held.maps.subarray(index * size, (index + 1) * size);
     pixels.add(normalMap, height, width, { height, width, data: new Uint8Array(size) }, null);
   }

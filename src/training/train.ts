@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { openDevice } from '../engine/index.js';
 import type { Device, DeviceName } from '../engine/types.js';
 import { FcddError } from '../errors.js';
-import { makeFolder } from './run-folder.js';
-import { readCheckpoint, restoreCheckpoint, type Position } from './checkpoint.js';
+import { type Position, readCheckpoint, restoreCheckpoint } from './checkpoint.js';
 import { checkOptions, type RunConfig, resolveConfig, type TrainOptions } from './config.js';
 import { dumpStep } from './dump.js';
 import { describeEstimate, type Estimate, estimateRun } from './estimate.js';
@@ -11,7 +10,15 @@ import { epochFigures, type Metrics, testFigures } from './figures.js';
 import { finishRun } from './finish.js';
 import { arithmeticOf, startPosition, type TrainingProgress, trainLoop } from './loop.js';
 import { type PreparedRun, prepareRun } from './prepare.js';
-import { createRunFolder, findRunFolder, holdsRun, readJson, runFiles, writeJson } from './run-folder.js';
+import {
+  createRunFolder,
+  findRunFolder,
+  holdsRun,
+  makeFolder,
+  readJson,
+  runFiles,
+  writeJson,
+} from './run-folder.js';
 import { scoreImages } from './scoring.js';
 import { versions } from './versions.js';
 
@@ -53,7 +60,9 @@ export interface TrainResult {
  * @see FCDD: Liznerski et al., Explainable Deep One-Class Classification, ICLR 2021
  */
 export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}): Promise<TrainResult> {
-  const { config, folder, resumed } = hooks.resume ? await resumeRun(options, hooks) : await newRun(options, hooks);
+  const { config, folder, resumed } = hooks.resume
+    ? await resumeRun(options, hooks)
+    : await newRun(options, hooks);
   using device = openRunDevice(config);
   using run = await prepareRun(config, device, {
     onNote: hooks.onNote ?? (() => {}),
@@ -84,7 +93,7 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
   return result(out, run, position, metrics);
 }
 
-export function openRunDevice(config: { device?: string; threads?: number }): Device {
+export function openRunDevice(config: { device?: string | undefined; threads?: number | undefined }): Device {
   const name = (config.device ?? 'auto') as DeviceName;
   return openDevice(name, config.threads === undefined ? {} : { threads: config.threads });
 }
@@ -112,14 +121,22 @@ async function resumeRun(options: TrainOptions, hooks: TrainHooks): Promise<Open
     return { ...(await newRun(options, hooks)), folder: hooks.out };
   }
   const folder = await findRunFolder(hooks.out);
-  const { versions: _, ...stored } = ((await readJson(join(folder, runFiles.config))) ?? {}) as Record<string, unknown>;
+  const { versions: _, ...stored } = ((await readJson(join(folder, runFiles.config))) ?? {}) as Record<
+    string,
+    unknown
+  >;
   const { config } = resolveConfig({ ...checkOptions(stored), ...options });
   hooks.onNote?.(`resuming ${folder}`);
   return { config, folder, resumed: true };
 }
 
 /** Restores the checkpoint; says so when there is none yet, or when bits will differ. */
-async function continueFrom(out: string, run: PreparedRun, device: Device, hooks: TrainHooks): Promise<Position> {
+async function continueFrom(
+  out: string,
+  run: PreparedRun,
+  device: Device,
+  hooks: TrainHooks,
+): Promise<Position> {
   const checkpoint = await readCheckpoint(join(out, runFiles.checkpoint));
   if (!checkpoint) {
     hooks.onNote?.('there is no checkpoint yet: starting from zero');
@@ -138,10 +155,19 @@ async function continueFrom(out: string, run: PreparedRun, device: Device, hooks
     );
   }
   await restoreCheckpoint(run.network, run.trainer, checkpoint);
-  return { ...position, finished: position.finished && position.epoch >= run.config.epochs, arithmetic: arithmeticOf(device.info) };
+  return {
+    ...position,
+    finished: position.finished && position.epoch >= run.config.epochs,
+    arithmetic: arithmeticOf(device.info),
+  };
 }
 
-async function alreadyFinished(out: string, run: PreparedRun, position: Position, hooks: TrainHooks): Promise<TrainResult> {
+async function alreadyFinished(
+  out: string,
+  run: PreparedRun,
+  position: Position,
+  hooks: TrainHooks,
+): Promise<TrainResult> {
   hooks.onNote?.(`${out} is already finished (${position.epoch} epochs); more with --epochs`);
   return result(out, run, position, (await readJson(join(out, runFiles.metrics))) as Metrics);
 }
@@ -156,7 +182,10 @@ async function evaluateEpoch(run: PreparedRun, device: Device, epoch: number) {
   const { dataset, config } = run;
   const maps = dataset.test?.masks !== null;
   const scored = dataset.test
-    ? await scoreImages(device, run.network, dataset.test.images, run.pipelines.test, { sigma: config.sigma, maps })
+    ? await scoreImages(device, run.network, dataset.test.images, run.pipelines.test, {
+        sigma: config.sigma,
+        maps,
+      })
     : null;
   return epochFigures(epoch, testFigures(dataset.test, dataset.testMissing, scored));
 }
