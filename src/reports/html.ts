@@ -6,7 +6,7 @@
 import type { Interval } from '../evaluation/bootstrap.js';
 import type { Figures, PixelMetrics, SampleMetrics } from '../evaluation/summary.js';
 import type { Calibration } from '../evaluation/threshold.js';
-import { escapeMarkup as escape } from './markup.js';
+import { escapeMarkup } from './markup.js';
 import { formatNumber, formatRate } from './numbers.js';
 import { pageStyle } from './page-style.js';
 
@@ -29,7 +29,13 @@ export interface RunReport {
   pixel: PixelMetrics;
   intervals?: { sample?: Interval | null; pixel?: Interval | null };
   /** ROC-AUC on synthetic anomalies; shown apart from the test figures. */
-  synthetic?: { rocAuc: number | null; note: string } | null;
+  synthetic?: {
+    noise: string;
+    n: number;
+    sampleRocAuc: number | null;
+    pixelRocAuc: number | null;
+    note: string;
+  } | null;
   /** Image ROC-AUC of trivial scores, for comparison. */
   baselines?: Readonly<Record<string, number | null>> | null;
   threshold: Calibration | null;
@@ -66,14 +72,14 @@ export function renderReport(report: RunReport): string {
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n' +
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n' +
     '<meta name="color-scheme" content="light dark">\n' +
-    `<title>${escape(title)}</title>\n<style>${pageStyle}</style>\n</head>\n<body>\n<main>\n` +
-    `<header><h1>${escape(title)}</h1>${summary ? `<p>${escape(summary)}</p>` : ''}</header>\n` +
+    `<title>${escapeMarkup(title)}</title>\n<style>${pageStyle}</style>\n</head>\n<body>\n<main>\n` +
+    `<header><h1>${escapeMarkup(title)}</h1>${summary ? `<p>${escapeMarkup(summary)}</p>` : ''}</header>\n` +
     `${sections.filter((s) => s !== '').join('\n')}\n</main>\n</body>\n</html>\n`
   );
 }
 
 function section(title: string, content: string, className = ''): string {
-  return `<section${className ? ` class="${className}"` : ''}><h2>${escape(title)}</h2>${content}</section>`;
+  return `<section${className ? ` class="${className}"` : ''}><h2>${escapeMarkup(title)}</h2>${content}</section>`;
 }
 
 function figureTiles({ sample, pixel, threshold, verdicts, intervals }: RunReport): string {
@@ -125,20 +131,20 @@ function rateTile(
 
 function tile(name: string, value: string, detail: string): string {
   return (
-    `<div class="tile"><div class="name">${escape(name)}</div><div class="value">${escape(value)}</div>` +
-    `<div class="detail">${escape(detail)}</div></div>`
+    `<div class="tile"><div class="name">${escapeMarkup(name)}</div><div class="value">${escapeMarkup(value)}</div>` +
+    `<div class="detail">${escapeMarkup(detail)}</div></div>`
   );
 }
 
 function factList(facts: RunReport['facts']): string {
-  return `<dl>${facts.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(value)}</dd></div>`).join('')}</dl>`;
+  return `<dl>${facts.map(([name, value]) => `<div><dt>${escapeMarkup(name)}</dt><dd>${escapeMarkup(value)}</dd></div>`).join('')}</dl>`;
 }
 
 function perTypeSection(sample: SampleMetrics, pixel: PixelMetrics): string {
   const types = Object.entries(sample.perType);
   if (types.length === 0) return '';
   const rows = types.map(([type, { n, rocAuc }]) => [
-    escape(type),
+    escapeMarkup(type),
     String(n),
     bar(rocAuc),
     bar(pixel.perType[type]?.rocAuc ?? null),
@@ -156,7 +162,7 @@ function comparisonSection({ sample, baselines, synthetic }: RunReport): string 
   if (baselines && Object.keys(baselines).length > 0) {
     const rows = [
       ['this run', bar(sample.rocAuc)],
-      ...Object.entries(baselines).map(([name, v]) => [escape(name), bar(v)]),
+      ...Object.entries(baselines).map(([name, v]) => [escapeMarkup(name), bar(v)]),
     ];
     content += table(['score', 'image ROC-AUC'], rows);
     content +=
@@ -164,8 +170,9 @@ function comparisonSection({ sample, baselines, synthetic }: RunReport): string 
   }
   if (synthetic) {
     content +=
-      `<p>ROC-AUC on <em>synthetic</em> anomalies: <strong>${formatRate(synthetic.rocAuc)}</strong>. ` +
-      `${escape(synthetic.note)}</p>`;
+      `<p>On ${synthetic.n} <em>synthetic</em> anomalies (${escapeMarkup(synthetic.noise)}): image ROC-AUC ` +
+      `<strong>${formatRate(synthetic.sampleRocAuc)}</strong>, pixel ROC-AUC ` +
+      `<strong>${formatRate(synthetic.pixelRocAuc)}</strong>. ${escapeMarkup(synthetic.note)}</p>`;
   }
   return content === '' ? '' : section('For comparison', content);
 }
@@ -177,15 +184,15 @@ function thresholdText({ threshold }: RunReport): string {
   const { rule, n, likely, note } = threshold;
   return (
     `<p>An image is called anomalous when its score is above <strong>${formatNumber(threshold.threshold)}</strong>: the ` +
-    `${escape(rule)}.</p><p>With ${n} held-out images the rate of false alarms lies between ${percent(likely.low)} and ` +
-    `${percent(likely.high)} (90 % confidence). ${escape(note)}</p>`
+    `${escapeMarkup(rule)}.</p><p>With ${n} held-out images the rate of false alarms lies between ${percent(likely.low)} and ` +
+    `${percent(likely.high)} (90 % confidence). ${escapeMarkup(note)}</p>`
   );
 }
 
 function plot({ title, svg }: { title: string; svg: string }): string {
   const data = Buffer.from(svg).toString('base64');
   // As an image: ids inside two plots cannot collide, and nothing in it can run.
-  return `<img class="sheet" alt="${escape(title)}" src="data:image/svg+xml;base64,${data}">`;
+  return `<img class="sheet" alt="${escapeMarkup(title)}" src="data:image/svg+xml;base64,${data}">`;
 }
 
 function picture({ title, caption, path, png }: ReportPicture): string {
@@ -194,21 +201,21 @@ function picture({ title, caption, path, png }: ReportPicture): string {
       ? `data:image/png;base64,${Buffer.from(png).toString('base64')}`
       : relativeUrl(path);
   return (
-    `<figure><a href="${relativeUrl(path)}"><img class="sheet" alt="${escape(title)}" src="${source}" loading="lazy"></a>` +
-    `<figcaption>${escape(title)}${caption ? `. ${escape(caption)}` : ''}</figcaption></figure>`
+    `<figure><a href="${relativeUrl(path)}"><img class="sheet" alt="${escapeMarkup(title)}" src="${source}" loading="lazy"></a>` +
+    `<figcaption>${escapeMarkup(title)}${caption ? `. ${escapeMarkup(caption)}` : ''}</figcaption></figure>`
   );
 }
 
 function configText({ config, files = [] }: RunReport): string {
-  const links = files.map((file) => `<a href="${relativeUrl(file)}">${escape(file)}</a>`).join(' · ');
+  const links = files.map((file) => `<a href="${relativeUrl(file)}">${escapeMarkup(file)}</a>`).join(' · ');
   return (
-    `<details><summary>config.json</summary><pre>${escape(JSON.stringify(config, null, 2) ?? '')}</pre></details>` +
+    `<details><summary>config.json</summary><pre>${escapeMarkup(JSON.stringify(config, null, 2) ?? '')}</pre></details>` +
     (links ? `<p class="note">${links}</p>` : '')
   );
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const header = head.map((name) => `<th>${escape(name)}</th>`).join('');
+  const header = head.map((name) => `<th>${escapeMarkup(name)}</th>`).join('');
   const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('');
   return `<div class="scroll"><table><thead><tr>${header}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
@@ -220,7 +227,7 @@ function bar(rate: number | null): string {
 }
 
 function list(items: readonly string[]): string {
-  return `<ul>${items.map((item) => `<li>${escape(item)}</li>`).join('')}</ul>`;
+  return `<ul>${items.map((item) => `<li>${escapeMarkup(item)}</li>`).join('')}</ul>`;
 }
 
 /** A path of the run folder as a link: "./" keeps a name like "javascript:x" from being read as a scheme. */
