@@ -40,9 +40,16 @@ def list_images(folder):
     return files
 
 
+def area_resize(image):
+    """To STORED x STORED: the mean over the covered pixels along an axis that shrinks, linear along one that grows."""
+    width, height = image.size
+    image = image.resize((STORED, height), Image.BOX if width > STORED else Image.BILINEAR)
+    return image.resize((STORED, STORED), Image.BOX if height > STORED else Image.BILINEAR)
+
+
 def load(files):
-    """Grey images at STORED x STORED, area resampling: N x H x W uint8."""
-    return np.stack([np.asarray(Image.open(f).convert("L").resize((STORED, STORED), Image.BOX)) for f in files])
+    """Grey images at STORED x STORED: N x H x W uint8."""
+    return np.stack([np.asarray(area_resize(Image.open(f).convert("L"))) for f in files])
 
 
 def jitter(images, generator):
