@@ -1,0 +1,69 @@
+// Devices: opening, facts, and the objects they make. A device stays open until its last object is gone.
+#include "convert.h"
+#include "ops.h"
+#include "results.h"
+#include "wrappers.h"
+
+namespace fcdd::bindings {
+
+Napi::Function DeviceWrap::define(Napi::Env env) {
+  return DefineClass(
+      env, "NativeDevice",
+      {InstanceMethod("createNetwork", &DeviceWrap::create_network),
+       InstanceMethod("createImageStore", &DeviceWrap::create_store), InstanceMethod("op", &DeviceWrap::op),
+       InstanceMethod("dispose", &DeviceWrap::dispose)});
+}
+
+Napi::Value DeviceWrap::open(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string name = read_text(info[0], "name");
+    Fields f(info[1], "options");
+    FcddDeviceOptions options{};
+    options.threads = f.integer_or("threads", 0, 1, 1024);
+    static const std::vector<const char*> isas = {"baseline", "avx2", "avx512"};
+    if (f.has("isa")) options.isa = isas[read_choice(f.raw("isa"), f.path("isa"), isas)];
+    f.done();
+    const auto device = Device::open(name, options);
+    const auto object = addon_data(info.Env()).device.New({});
+    DeviceWrap& wrapper = *Unwrap(object);
+    wrapper.device_ = device;
+    auto held = std::make_shared<std::shared_ptr<Device>>(device);
+    wrapper.dispatcher_ = Dispatcher::start(info.Env(), [held] { held->reset(); });
+    object.Set("info", to_js(info.Env(), device->info()));
+    return object;
+  });
+}
+
+void DeviceWrap::require_open() const {
+  if (!dispatcher_) throw Error("FCDD_INVALID_ARGUMENT", "this device has been disposed of");
+}
+
+void DeviceWrap::close() {
+  if (!dispatcher_) return;
+  device_.reset();
+  dispatcher_->leave();
+  dispatcher_.reset();
+}
+
+Napi::Value DeviceWrap::create_network(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    require_open();
+    return NetworkWrap::create(info.Env(), dispatcher_, device_, info[0], info[1]);
+  });
+}
+
+Napi::Value DeviceWrap::create_store(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    require_open();
+    return StoreWrap::create(info.Env(), dispatcher_, device_, info[0]);
+  });
+}
+
+Napi::Value DeviceWrap::op(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    require_open();
+    return run_op(info.Env(), device_, dispatcher_, read_text(info[0], "name"), info[1], info[2]);
+  });
+}
+
+}  // namespace fcdd::bindings
