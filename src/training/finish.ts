@@ -56,7 +56,7 @@ export async function finishRun(
     tensors: await modelTensors(network),
   });
   hooks.onStage?.('report', 0, 1);
-  await writeReport({ run, out, position, metrics, scored, scale });
+  await writeReport({ run, out, position, metrics, scored });
   await writeJson(out, runFiles.metrics, metrics);
   position.finished = true;
   const checkpoint = await captureCheckpoint(network, run.trainer, position);

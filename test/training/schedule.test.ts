@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { learningRate } from '../../src/training/schedule.js';
+import { learningRate, type Schedule } from '../../src/training/schedule.js';
 
 describe('learning rate schedules', () => {
   it('multiplies by the rate each epoch', () => {
@@ -10,7 +10,7 @@ describe('learning rate schedules', () => {
   });
 
   it('applies the factor from each milestone on, as MultiStepLR', () => {
-    const schedule = { kind: 'milestones', at: [400, 500], factor: 0.1 } as const;
+    const schedule: Schedule = { kind: 'milestones', at: [400, 500], factor: 0.1 };
     const rates = [0, 399, 400, 499, 500, 599].map((epoch) => learningRate(1e-3, schedule, epoch));
     for (const [index, expected] of [1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5].entries()) {
       expect(rates[index]).toBeCloseTo(expected, 12);
