@@ -118,7 +118,12 @@ constexpr FcddDeviceTable kTable = {
     .post_workspace_bytes = [](FcddDevice*, const FcddPostProblem*) { return uint64_t{0}; },
     .upsample_workspace_bytes = [](FcddDevice*,
                                    const FcddUpsampleProblem* p) { return upsample_workspace_bytes(*p); },
-    .augment_workspace_bytes = [](FcddDevice*, const FcddAugment* a) { return augment_workspace_bytes(*a); },
+    .augment_workspace_bytes =
+        [](FcddDevice* device, const FcddAugment* a) {
+          uint64_t bytes = 0;  // stays 0 when the arguments are wrong; `augment` then says what is
+          guarded([&] { bytes = augment_workspace_bytes(device->device, *a); });
+          return bytes;
+        },
     .augment = run<FcddAugment, augment>,
     .conv_pack = run<FcddConvPack, conv_pack>,
     .conv_forward = run<FcddConvForward, conv_forward>,

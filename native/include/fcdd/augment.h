@@ -2,7 +2,10 @@
 //
 // Order of the stages, per sample (fcdd.md sections 4 and 5; everything up to `bytes` is uint8 and bit-equal on
 // every device, because every decision and every draw is an integer from Philox4x32-10, see draws.h):
-//   1. supervision   the stored image is kept, replaced by an anomaly, or has noise added, at its stored size
+//   1. supervision   the stored image is kept, replaced by an anomaly, or has noise added, at its stored size and with
+//                    the network's channels: grey is ITU-R 601, three channels from one are equal. An exposure image
+//                    of another size is resized to the sample's, nearest. Label and mask of an exposure image that
+//                    replaces a sample are those of the exposure store; of all other anomalies the label is 1
 //   2. jitter        here if `jitter_first`
 //   3. space         resize (nearest), pad with zeros, crop, flip: image and mask alike
 //   4. jitter        here otherwise
@@ -19,7 +22,7 @@
 // One image of a store. Pixels are height x width x channels bytes, interleaved; the mask height x width bytes, 0 or 1.
 typedef struct FcddImage {
   uint64_t pixels;  // offset in the store's bytes
-  uint64_t mask;    // offset, or FCDD_NO_MASK: all 0 for a normal image, all 1 for an anomalous one
+  uint64_t mask;    // offset, or FCDD_NO_MASK: the label everywhere, padding included
   int32_t height, width;
   int32_t label;  // 0 normal, 1 anomalous
   int32_t pad_;
@@ -42,7 +45,7 @@ typedef struct FcddPipeline {
   int32_t channels;
   int32_t resize_height, resize_width;  // nearest (PIL: floor((i+0.5) in/out)) before the crop; 0: keep
   int32_t pad;              // zeros on each side before the crop
-  int32_t random_crop;      // 0: centre crop, as torchvision (round half up of the margin)
+  int32_t random_crop;      // 0: centre crop, as torchvision (half the margin, rounded to even)
   int32_t or_resize;        // with probability 1/2 no crop: nearest resize of the stored image to height x width
   int32_t flip;             // horizontally with probability 1/2
   int32_t jitter_count;     // one of `jitter`, equally likely; 0: none
@@ -95,7 +98,7 @@ typedef struct FcddAugment {
   uint32_t first;
   int32_t batch;
   int64_t normals;      // offline only
-  FcddBuffer x;         // real, N x H x W x C
+  FcddBuffer x;         // (opt) real, N x H x W x C
   FcddBuffer labels;    // (opt) uint8, N
   FcddBuffer masks;     // (opt) uint8, N x H x W
   FcddBuffer bytes;     // (opt) uint8, N x H x W x C: the image after stage 4

@@ -83,4 +83,11 @@ FCDD_SHARED float normal_from_bits(uint32_t bits) {
   return float_of(bits_of(x * ratio) | (bits & 0x80000000u));
 }
 
+// floor(64 z): the grey levels of the noise source "gaussian".
+FCDD_SHARED int32_t gaussian_level(uint32_t bits) {
+  const float level = 64.0f * normal_from_bits(bits);
+  const int32_t towards_zero = static_cast<int32_t>(level);
+  return towards_zero - (static_cast<float>(towards_zero) > level);
+}
+
 }  // namespace fcdd

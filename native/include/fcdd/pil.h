@@ -1,7 +1,7 @@
-// Pillow's 8-bit arithmetic, operation by operation, because the published pipelines jitter PIL images: ImageEnhance
-// and torchvision's adjust_hue in terms of Image.blend, the conversions L and HSV, and nearest resizing.
-// Exact on every IEEE machine when compiled without contraction; tested against values made by Pillow itself
-// (scripts/goldens/jitter.py).
+// Pillow's 8-bit arithmetic, operation by operation, because the published pipelines jitter PIL images:
+// ImageEnhance and torchvision's adjust_hue in terms of Image.blend, the conversions L and HSV, and nearest
+// resizing. Exact on every IEEE machine when compiled without contraction; tested against values made by
+// Pillow itself (scripts/goldens/jitter.py).
 #pragma once
 
 #include <stdint.h>
@@ -39,7 +39,8 @@ struct Rgb {
 };
 
 // Pillow's hue of a pixel that is not grey, from the distances of its channels to the largest one.
-// `largest` says which channel that is (0 red, 1 green, 2 blue; ties in this order), range = largest - smallest.
+// `largest` says which channel that is (0 red, 1 green, 2 blue; ties in this order), range = largest -
+// smallest.
 FCDD_SHARED constexpr uint8_t hue_of(int32_t largest, int32_t to_red, int32_t to_green, int32_t to_blue,
                                      int32_t range) {
   const float span = static_cast<float>(range);
@@ -111,8 +112,8 @@ FCDD_SHARED constexpr Rgb hsv_to_rgb(Hsv c) {
   }
 }
 
-// torchvision's adjust_hue of one pixel: shift is trunc(255 * hue_factor) modulo 256. The way through HSV loses a
-// little even when shift is 0; grey pixels (s = 0) come back unchanged.
+// torchvision's adjust_hue of one pixel: shift is trunc(255 * hue_factor) modulo 256. The way through HSV
+// loses a little even when shift is 0; grey pixels (s = 0) come back unchanged.
 FCDD_SHARED constexpr Rgb shift_hue(Rgb c, uint8_t shift) {
   Hsv hsv = rgb_to_hsv(c);
   hsv.h = static_cast<uint8_t>(hsv.h + shift);
