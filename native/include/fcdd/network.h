@@ -114,7 +114,8 @@ class Network {
   InferResult infer(const ImageStore& store, const FcddPipeline& pipeline, int first, int count,
                     const InferOptions& options, const std::atomic<bool>* stop = nullptr);
 
-  // Bytes a trainer or an inference plan of this batch size would reserve.
+  // Bytes a trainer or an inference plan of this batch size would reserve. A trainer with data adds the order of its
+  // epoch (4 bytes per position) and the input pipeline's workspace.
   uint64_t training_bytes(int batch, bool adam, bool pixelwise) const;
   uint64_t inference_bytes(int batch) const;
 
@@ -135,6 +136,7 @@ struct TrainerOptions {
   bool pixelwise = false;
   double sigma = 0;  // pixelwise; 0: default_sigma
   OptimiserOptions optimiser;
+  bool keep_activations = false;  // all of them survive a step, for last_activations(); costs memory
   // Data; absent for step() on explicit batches.
   const ImageStore* images = nullptr;
   const ImageStore* exposure = nullptr;
@@ -190,8 +192,9 @@ class Trainer {
   int64_t updates() const;
   uint64_t reserved_bytes() const;
 
- private:
   struct Impl;
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

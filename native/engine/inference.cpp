@@ -1,0 +1,180 @@
+#include "engine/inference.h"
+
+#include "engine/network_impl.h"
+
+namespace fcdd {
+namespace {
+
+uint64_t weight_bytes(const ConvStep& step, uint64_t real) {
+  return bytes_of(step.p.filters, {step.p.channels, step.p.kernel, step.p.kernel}, real);
+}
+
+void plan_step(const Network::Impl& network, InferencePlan& plan, MemoryPlanner& planner, size_t i, int end) {
+  const ConvStep* conv = std::get_if<ConvStep>(&plan.program.steps[i]);
+  if (conv == nullptr) return;
+  const Device& device = *network.device;
+  const int now = static_cast<int>(i) + 1;
+  const uint64_t real = static_cast<uint64_t>(device.info().real_bytes);
+  FcddConvProblem p = conv->p;
+  p.batch = plan.capacity;
+  InferencePlan::StepSlots& slots = plan.steps[i];
+  planner.add(slots.packed, device.table().conv_packed_bytes(device.handle(), &p, FCDD_FORWARD), 0, end);
+  planner.add(slots.workspace, device.table().conv_workspace_bytes(device.handle(), &p, FCDD_FORWARD), now,
+              now);
+  if (!conv->normalised) return;
+  planner.add(slots.bias, static_cast<uint64_t>(p.filters) * real, 0, end);
+  plan.folded.bytes = std::max(plan.folded.bytes, weight_bytes(*conv, real));
+}
+
+}  // namespace
+
+InferencePlan plan_inference(const Network::Impl& network, int capacity) {
+  network.require_score_map();
+  InferencePlan plan;
+  plan.program = lower(network.layers, network.input, Mode::Inference);
+  plan.up = upsampling(network.layers, network.input);
+  plan.up.batch = capacity;
+  plan.capacity = capacity;
+  const Device& device = *network.device;
+  const uint64_t real = static_cast<uint64_t>(device.info().real_bytes);
+  const int count = static_cast<int>(plan.program.steps.size()), end = count + 1;  // step i runs at time i+1
+  plan.steps.resize(plan.program.steps.size());
+  plan.values.resize(plan.program.values.size());
+  MemoryPlanner planner;
+  for (int i = 0; i <= count; i++) {
+    planner.add(plan.values[i], bytes_of(capacity, plan.program.values[i], real), i, i + 1);
+  }
+  for (int i = 0; i < count; i++) plan_step(network, plan, planner, i, end);
+  planner.add(plan.folded, plan.folded.bytes, 0, 0);
+  planner.add(plan.taps, static_cast<uint64_t>(plan.up.taps) * real, 0, end);
+  planner.add(plan.scores, static_cast<uint64_t>(capacity) * sizeof(double), end, end);
+  planner.add(plan.low, bytes_of(capacity, plan.program.values.back(), real), end, end);
+  planner.add(plan.maps, bytes_of(capacity, {1, plan.up.height, plan.up.width}, real), end, end);
+  planner.add(plan.score_workspace, device.table().upsample_workspace_bytes(device.handle(), &plan.up), end,
+              end);
+  plan.bytes = planner.place();
+  return plan;
+}
+
+std::vector<double> taps_of(const Network::Impl& network, double sigma) {
+  const int extent = receptive_field(network.layers, network.input).extent;
+  return gaussian_taps(extent, sigma == 0 ? default_sigma(extent) : sigma);
+}
+
+Inference::Inference(const Network::Impl& network, int capacity)
+    : plan_(plan_inference(network, capacity)), arena_(network.device, plan_.bytes) {}
+
+FcddBuffer Inference::input() const {
+  return at(arena_, plan_.values.front());
+}
+
+FcddBuffer Inference::bias(const Network::Impl& network, size_t step, const ConvStep& conv) const {
+  return conv.normalised ? at(arena_, plan_.steps[step].bias) : network.tensor(conv.bias);
+}
+
+void Inference::prepare_conv(const Network::Impl& network, size_t step, const ConvStep& conv) {
+  const Device& device = *network.device;
+  FcddBuffer weights = network.tensor(conv.weight);
+  if (conv.normalised) {
+    const FcddConvFold fold{.filters = conv.p.filters,
+                            .fan_in = conv.p.channels * conv.p.kernel * conv.p.kernel,
+                            .eps = conv.eps,
+                            .w = weights,
+                            .bias = network.tensor(conv.bias),
+                            .gamma = network.tensor(conv.norm.gamma),
+                            .beta = network.tensor(conv.norm.beta),
+                            .running_mean = network.tensor(conv.norm.mean),
+                            .running_var = network.tensor(conv.norm.var),
+                            .folded_w = at(arena_, plan_.folded),
+                            .folded_bias = bias(network, step, conv)};
+    device.check(device.table().conv_fold(device.handle(), &fold), "folding a batch normalisation");
+    weights = fold.folded_w;
+  }
+  FcddConvPack pack{conv.p, FCDD_FORWARD, weights, at(arena_, plan_.steps[step].packed)};
+  pack.p.batch = plan_.capacity;
+  device.check(device.table().conv_pack(device.handle(), &pack), "packing weights");
+}
+
+void Inference::prepare(const Network::Impl& network) {
+  if (edition_ == network.edition) return;
+  edition_ = 0;
+  for (size_t i = 0; i < plan_.program.steps.size(); i++) {
+    if (const ConvStep* conv = std::get_if<ConvStep>(&plan_.program.steps[i]))
+      prepare_conv(network, i, *conv);
+  }
+  edition_ = network.edition;
+}
+
+void Inference::set_sigma(const Network::Impl& network, double sigma) {
+  const std::vector<double> taps = taps_of(network, sigma);  // checks sigma
+  const double wanted = sigma == 0 ? default_sigma(plan_.up.taps) : sigma;
+  if (sigma_ == wanted) return;
+  upload_real(*network.device, at(arena_, plan_.taps), taps.data(), taps.size());
+  sigma_ = wanted;
+}
+
+void Inference::forward(const Network::Impl& network, int count) {
+  const Device& device = *network.device;
+  for (size_t i = 0; i < plan_.program.steps.size(); i++) {
+    const FcddBuffer x = at(arena_, plan_.values[i]), y = at(arena_, plan_.values[i + 1]);
+    if (const ConvStep* conv = std::get_if<ConvStep>(&plan_.program.steps[i])) {
+      FcddConvForward a{.p = conv->p,
+                        .x = x,
+                        .packed = at(arena_, plan_.steps[i].packed),
+                        .y = y,
+                        .bias = bias(network, i, *conv),
+                        .activation = conv->activation,
+                        .slope = conv->slope,
+                        .sums = {},
+                        .workspace = at(arena_, plan_.steps[i].workspace)};
+      a.p.batch = count;
+      device.check(device.table().conv_forward(device.handle(), &a), "convolution");
+    } else {
+      FcddPostForward a{};
+      a.p = std::get<PostStep>(plan_.program.steps[i]).p;
+      a.p.batch = count;
+      a.x = x;
+      a.y = y;
+      device.check(device.table().post_forward(device.handle(), &a), "activation and pooling");
+    }
+  }
+}
+
+void Inference::score(const Network::Impl& network, int count, const InferOptions& options) {
+  const Device& device = *network.device;
+  const Shape out = plan_.program.values.back();
+  FcddScore a{.batch = count,
+              .height = out.height,
+              .width = out.width,
+              .up = plan_.up,
+              .taps = at(arena_, plan_.taps),
+              .z = at(arena_, plan_.values.back()),
+              .scores = at(arena_, plan_.scores),
+              .low = options.low ? at(arena_, plan_.low) : FcddBuffer{},
+              .maps = options.maps ? at(arena_, plan_.maps) : FcddBuffer{},
+              .workspace = at(arena_, plan_.score_workspace)};
+  a.up.batch = count;
+  device.check(device.table().score(device.handle(), &a), "scoring");
+}
+
+void Inference::run(const Network::Impl& network, int count, const InferOptions& options,
+                    InferResult& result) {
+  const Device& device = *network.device;
+  set_sigma(network, options.sigma);
+  prepare(network);
+  forward(network, count);
+  score(network, count, options);
+  const auto append = [](auto& to, const auto& values) { to.insert(to.end(), values.begin(), values.end()); };
+  const size_t n = static_cast<size_t>(count);
+  append(result.scores, download<double>(device, at(arena_, plan_.scores), n));
+  if (options.low) {
+    const size_t size = n * static_cast<size_t>(plan_.up.in_height) * static_cast<size_t>(plan_.up.in_width);
+    append(result.low, download_real<float>(device, at(arena_, plan_.low), size));
+  }
+  if (options.maps) {
+    const size_t size = n * static_cast<size_t>(plan_.up.height) * static_cast<size_t>(plan_.up.width);
+    append(result.maps, download_real<float>(device, at(arena_, plan_.maps), size));
+  }
+}
+
+}  // namespace fcdd

@@ -1,0 +1,62 @@
+// A store of images: checked once, then resident on the device as bytes beside the table that names them.
+#include "engine/transfer.h"
+
+namespace fcdd {
+namespace {
+
+constexpr int32_t kLargestSide = 1 << 15;
+
+void check_image(const FcddImage& image, size_t index, int channels, uint64_t size) {
+  const auto refuse = [&](const std::string& why) {
+    throw Error("FCDD_INVALID_ARGUMENT", "image " + std::to_string(index) + " of the store " + why);
+  };
+  if (image.height < 1 || image.width < 1 || image.height > kLargestSide || image.width > kLargestSide) {
+    refuse("needs a height and width from 1 to 32768, got " + std::to_string(image.height) + "x" +
+           std::to_string(image.width));
+  }
+  if (image.label != 0 && image.label != 1)
+    refuse("needs a label of 0 or 1, got " + std::to_string(image.label));
+  const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
+  const uint64_t bytes = pixels * static_cast<uint64_t>(channels);
+  if (bytes > size || image.pixels > size - bytes) refuse("has pixels beyond the store's bytes");
+  if (image.mask == FCDD_NO_MASK) return;
+  if (pixels > size || image.mask > size - pixels) refuse("has a mask beyond the store's bytes");
+}
+
+void check_mask(const FcddImage& image, size_t index, const uint8_t* bytes) {
+  if (image.mask == FCDD_NO_MASK) return;
+  const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
+  for (uint64_t i = 0; i < pixels; i++) {
+    if (bytes[image.mask + i] <= 1) continue;
+    throw Error("FCDD_INVALID_ARGUMENT", "the mask of image " + std::to_string(index) +
+                                             " of the store must hold only 0 and 1, got " +
+                                             std::to_string(bytes[image.mask + i]));
+  }
+}
+
+}  // namespace
+
+ImageStore::ImageStore(std::shared_ptr<Device> device, int channels, const std::vector<FcddImage>& images,
+                       const uint8_t* bytes, uint64_t size)
+    : device_(std::move(device)) {
+  if (channels != 1 && channels != 3) {
+    throw Error("FCDD_INVALID_ARGUMENT",
+                "a store's images have 1 or 3 channels, got " + std::to_string(channels));
+  }
+  if (images.empty() || images.size() > INT32_MAX) {
+    throw Error("FCDD_INVALID_ARGUMENT",
+                "a store needs at least one image, got " + std::to_string(images.size()));
+  }
+  for (size_t i = 0; i < images.size(); i++) {
+    check_image(images[i], i, channels, size);
+    check_mask(images[i], i, bytes);
+  }
+  const uint64_t table = images.size() * sizeof(FcddImage);
+  arena_ = std::make_unique<Arena>(device_, aligned(size) + table);
+  store_ = {arena_->slice(0, size), arena_->slice(aligned(size), table), static_cast<int32_t>(images.size()),
+            channels};
+  upload_bytes(*device_, store_.bytes, bytes, size);
+  upload_bytes(*device_, store_.images, images.data(), table);
+}
+
+}  // namespace fcdd

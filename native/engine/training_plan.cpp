@@ -1,0 +1,169 @@
+#include "engine/training_plan.h"
+
+#include <algorithm>
+
+#include "engine/network_impl.h"
+
+namespace fcdd {
+namespace {
+
+class Planning {
+ public:
+  Planning(const Network::Impl& network, const TrainingPlanOptions& options)
+      : network_(network),
+        device_(*network.device),
+        program_(network.training),
+        real_(static_cast<uint64_t>(device_.info().real_bytes)),
+        count_(static_cast<int>(program_.steps.size())) {
+    plan_.options = options;
+    plan_.first_trained = fcdd::first_trained(program_);
+    plan_.up = upsampling(network.layers, network.input);
+    plan_.up.batch = options.batch;
+    plan_.steps.resize(program_.steps.size());
+    plan_.values.resize(program_.values.size());
+    plan_.grads.resize(program_.values.size());
+  }
+
+  TrainingPlan run() {
+    for (int i = 0; i <= count_; i++) value(i);
+    for (int i = 0; i < count_; i++) {
+      if (const ConvStep* conv = std::get_if<ConvStep>(&program_.steps[i])) {
+        conv_step(i, *conv);
+      } else {
+        post_step(i, std::get<PostStep>(program_.steps[i]));
+      }
+    }
+    loss_and_optimiser();
+    plan_.bytes = planner_.place();
+    find_held();
+    return std::move(plan_);
+  }
+
+ private:
+  int forward_time(int step) const { return step + 1; }
+  int loss_time() const { return count_ + 1; }
+  int backward_time(int step) const { return 2 * count_ + 1 - step; }
+  int end() const { return 2 * count_ + 2; }
+  int batch() const { return plan_.options.batch; }
+  bool trained(int step) const { return step >= static_cast<int>(plan_.first_trained); }
+
+  void keep(Slot& slot, uint64_t bytes) { planner_.add(slot, bytes, 0, end()); }
+  void once(Slot& slot, uint64_t bytes, int time) { planner_.add(slot, bytes, time, time); }
+
+  // A value is written by step i-1 and read by step i: forward, and backward when that is trained. Its
+  // gradient is written by step i's backward pass (or the loss) and read by that of step i-1.
+  void value(int i) {
+    const uint64_t bytes = bytes_of(batch(), program_.values[i], real_);
+    const int last = plan_.options.keep_activations ? end()
+                     : i == count_                  ? loss_time()
+                     : trained(i)                   ? backward_time(i)
+                                                    : forward_time(i);
+    planner_.add(plan_.values[i], bytes, i, last);
+    const bool read = i > 0 && trained(i - 1);
+    // The first trained step writes a gradient that nobody reads when it is no convolution (post_backward
+    // always writes its dx).
+    const bool written = i == count_ || (trained(i) && std::holds_alternative<PostStep>(program_.steps[i]));
+    if (!read && !written) return;
+    const int born = i == count_ ? loss_time() : backward_time(i);
+    planner_.add(plan_.grads[i], bytes, born, read ? backward_time(i - 1) : born);
+  }
+
+  void conv_step(int i, const ConvStep& step) {
+    const FcddDeviceTable& table = device_.table();
+    TrainingPlan::StepSlots& slots = plan_.steps[i];
+    FcddConvProblem p = step.p;
+    p.batch = plan_.options.chunk == 0 ? batch() : std::min(plan_.options.chunk, batch());
+    const uint64_t packed = table.conv_packed_bytes(device_.handle(), &p, FCDD_FORWARD);
+    if (step.trainable) {
+      once(slots.packed, packed, forward_time(i));
+    } else {
+      keep(slots.packed, packed);  // packed once
+    }
+    once(slots.workspace, table.conv_workspace_bytes(device_.handle(), &p, FCDD_FORWARD), forward_time(i));
+    if (step.normalised) {
+      planner_.add(slots.sums,
+                   static_cast<uint64_t>(batch()) * 2 * static_cast<uint64_t>(p.filters) * sizeof(double),
+                   forward_time(i), forward_time(i + 1));
+    }
+    if (!trained(i)) return;
+    uint64_t workspace = 0;
+    if (i > static_cast<int>(plan_.first_trained)) {
+      once(slots.packed_back, table.conv_packed_bytes(device_.handle(), &p, FCDD_INPUT_GRAD),
+           backward_time(i));
+      workspace = table.conv_workspace_bytes(device_.handle(), &p, FCDD_INPUT_GRAD);
+    }
+    p.batch = batch();
+    workspace = std::max(workspace, table.conv_workspace_bytes(device_.handle(), &p, FCDD_WEIGHT_GRAD));
+    once(slots.workspace_back, workspace, backward_time(i));
+  }
+
+  void post_step(int i, const PostStep& step) {
+    TrainingPlan::StepSlots& slots = plan_.steps[i];
+    FcddPostProblem p = step.p;
+    p.batch = batch();
+    const int last = trained(i) ? backward_time(i) : forward_time(i);
+    if (p.norm != FCDD_NORM_NONE) {
+      planner_.add(slots.mean, static_cast<uint64_t>(p.channels) * real_, forward_time(i), last);
+      planner_.add(slots.inv_std, static_cast<uint64_t>(p.channels) * real_, forward_time(i), last);
+    }
+    if (!trained(i)) return;
+    if (p.pool.kernel > 0) {
+      planner_.add(slots.argmax, bytes_of(batch(), program_.values[i + 1], 1), forward_time(i), last);
+    }
+    once(slots.workspace_back, device_.table().post_workspace_bytes(device_.handle(), &p), backward_time(i));
+  }
+
+  void loss_and_optimiser() {
+    const uint64_t n = static_cast<uint64_t>(batch());
+    keep(plan_.labels, n);
+    keep(plan_.losses, n * sizeof(double));
+    keep(plan_.report, 5 * sizeof(double));
+    if (plan_.options.pixelwise) {
+      keep(plan_.masks, bytes_of(batch(), {1, plan_.up.height, plan_.up.width}, 1));
+      keep(plan_.taps, static_cast<uint64_t>(plan_.up.taps) * real_);
+    }
+    once(plan_.loss_workspace, device_.table().upsample_workspace_bytes(device_.handle(), &plan_.up),
+         loss_time());
+    keep(plan_.gradient, network_.trainable_bytes);
+    keep(plan_.m, network_.trainable_bytes);
+    if (plan_.options.adam) keep(plan_.v, network_.trainable_bytes);
+    keep(plan_.statistics, network_.statistics.bytes);
+  }
+
+  // A value is gone when memory of a later-born buffer touches its own.
+  void find_held() {
+    for (const Slot& value : plan_.values) {
+      const auto own = std::find_if(planner_.requests().begin(), planner_.requests().end(),
+                                    [&](const MemoryPlanner::Request& r) { return r.slot == &value; });
+      plan_.held.push_back(std::none_of(
+          planner_.requests().begin(), planner_.requests().end(), [&](const MemoryPlanner::Request& r) {
+            return r.first > own->last && r.slot->offset < value.offset + value.bytes &&
+                   value.offset < r.slot->offset + r.slot->bytes;
+          }));
+    }
+  }
+
+  const Network::Impl& network_;
+  const Device& device_;
+  const Program& program_;
+  const uint64_t real_;
+  const int count_;
+  TrainingPlan plan_;
+  MemoryPlanner planner_;
+};
+
+}  // namespace
+
+TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptions& options) {
+  network.require_score_map();
+  if (options.batch < 1) {
+    throw Error("FCDD_INVALID_ARGUMENT",
+                "a batch needs at least one sample, got " + std::to_string(options.batch));
+  }
+  if (network.trainable_bytes == 0) {
+    throw Error("FCDD_INVALID_ARGUMENT", "all layers of the network are frozen: there is nothing to train");
+  }
+  return Planning(network, options).run();
+}
+
+}  // namespace fcdd
