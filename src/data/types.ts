@@ -44,7 +44,8 @@ export interface Normalisation {
 export interface StoredSize {
   /**
    * 'exact': height×width whatever the aspect. 'short-side': `height` is the short side, aspect kept.
-   * 'native': as decoded (idx, CIFAR, generated).
+   * 'native': as the data set has it (idx, CIFAR, generated), which is height×width; a picture file shown to such a
+   * model is resized to that.
    */
   fit: 'exact' | 'short-side' | 'native';
   height: number;
@@ -64,6 +65,7 @@ export interface DataSet {
   /** All training images are grey although stored with three channels. */
   grey: boolean;
   stored: StoredSize;
+  /** Empty when only the test split was asked for. */
   train: Split;
   /** Labelled anomalies that may be trained on (mode 'other', mvtec noise), with masks in the store when known. */
   anomalies: Split | null;
@@ -96,6 +98,8 @@ export interface OpenOptions {
   referencePreprocessing?: boolean;
   /** Only the test split is needed (evaluate). */
   only?: 'train' | 'test';
+  /** The labelled anomalies are needed (mode 'other'). Default: true; false saves decoding them. */
+  anomalies?: boolean;
   bitRange?: { low: number; high: number };
   onWarning?: (text: string) => void;
   onProgress?: (done: number, total: number) => void;
