@@ -3,8 +3,8 @@
 
 cnn224, lcnaug1, confetti, pixel-wise loss, SGD; stored at 240x240 by area resampling, constants computed from the
 normal training images (both as for any data that has no published constants). Independent code and draws.
---out FILE.npz receives per test image its score, its 224x224 map (float32) and its name.
-Last line of standard output: one JSON object. Augmentation is vectorised, equal in distribution to the paper's.
+--maps FILE.npy receives the 224x224 maps (float32) of the test images; the JSON object that is the last line of
+standard output holds their names and scores in the same order. Augmentation is vectorised, equal in distribution to the paper's.
 """
 
 import argparse
@@ -152,7 +152,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--maps", type=pathlib.Path, required=True)
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
     args = parser.parse_args()
 
@@ -175,7 +175,7 @@ def main():
     seconds = time.perf_counter() - began
 
     names, image_scores, maps = score_test(model, args.data, constants)
-    np.savez(args.out, names=np.asarray(names), scores=image_scores, maps=maps)
+    np.save(args.maps, maps.astype(np.float32))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         json.dumps(
@@ -189,6 +189,8 @@ def main():
                 "torch": torch.__version__,
                 "peakGiB": peak,
                 "loss": history,
+                "names": names,
+                "scores": image_scores.tolist(),
             }
         )
     )

@@ -1,0 +1,125 @@
+#!/usr/bin/env node
+/**
+ * Independent draws: the same setting trained with many seeds by `fcdd-native train` and by PyTorch.
+ *
+ *   node scripts/compare/independent-draws.mjs --data ../shared/data [--classes 0,1] [--seeds 20] [--epochs 40]
+ *     [--threads N] [--work runs/compare/independent-draws] [--out benchmarks/independent-draws.json]
+ *
+ * Fashion-MNIST (mini), outlier exposure, cnn28-w. Every run is kept under --work, so that a comparison that was cut
+ * off goes on. Exits 1 when our mean ROC-AUC of a class is below PyTorch's by more than two standard errors of the
+ * difference, or by more than 0.02.
+ */
+import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { KEEP_MEMORY, runPython } from './python.mjs';
+import { cli, difference, environment, resumable, script, summary, writeJson } from './record.mjs';
+
+const LARGEST_DEFICIT = 0.02;
+
+function sources(data) {
+  return ['--data', join(data, 'fashion-mnist-mini'), '--oe', join(data, 'oe-mini')];
+}
+
+/** One training of ours; { rocAuc, seconds, imagesPerSecond }. */
+function trainOurs({ data, epochs, threads, work, extra }, normal, seed) {
+  const out = join(work, `run-class-${normal}-seed-${seed}`);
+  rmSync(out, { recursive: true, force: true });
+  const setting = [
+    '--dataset',
+    'fashion-mnist',
+    ...sources(data),
+    '--class',
+    String(normal),
+    '--epochs',
+    String(epochs),
+  ];
+  const own = ['--seed', String(seed), '--device', 'cpu', '--out', out, '--json', ...extra];
+  const machine = threads === undefined ? [] : ['--threads', String(threads)];
+  const done = spawnSync(process.execPath, [cli, 'train', ...setting, ...own, ...machine], {
+    encoding: 'utf8',
+  });
+  if (done.status !== 0)
+    throw new Error(`fcdd-native train ended with ${done.status ?? done.signal}:\n${done.stderr}`);
+  const { sample, seconds, imagesPerSecond } = JSON.parse(done.stdout.trim().split('\n').at(-1));
+  rmSync(out, { recursive: true, force: true });
+  return { rocAuc: sample.rocAuc, class: normal, seed, epochs, seconds, imagesPerSecond };
+}
+
+function trainTorch({ data, epochs, threads }, normal, seed) {
+  const setting = [
+    ...sources(data),
+    '--class',
+    String(normal),
+    '--epochs',
+    String(epochs),
+    '--seed',
+    String(seed),
+  ];
+  const machine = threads === undefined ? [] : ['--threads', String(threads)];
+  return runPython(script('torch_fashion_mnist.py'), [...setting, ...machine, '--json'], {
+    env: KEEP_MEMORY,
+  });
+}
+
+/** Means, standard deviations, difference and verdict of one normal class. */
+export async function compareClass(options, normal) {
+  const [ours, torch] = [[], []];
+  for (let seed = 0; seed < options.seeds; seed++) {
+    const name = `class-${normal}-seed-${seed}.json`;
+    ours.push(await resumable(join(options.work, 'ours', name), () => trainOurs(options, normal, seed)));
+    torch.push(await resumable(join(options.work, 'torch', name), () => trainTorch(options, normal, seed)));
+    console.log(
+      `class ${normal} seed ${seed}: ours ${ours[seed].rocAuc.toFixed(4)} PyTorch ${torch[seed].rocAuc.toFixed(4)}`,
+    );
+  }
+  const stale = [...ours, ...torch].find((run) => run.epochs !== options.epochs);
+  if (stale) throw new Error(`${options.work} holds runs of ${stale.epochs} epochs: choose another --work`);
+  const areas = [ours, torch].map((runs) => runs.map((run) => run.rocAuc));
+  const compared = difference(...areas);
+  const passed =
+    compared.difference >= -2 * compared.standardError && compared.difference >= -LARGEST_DEFICIT;
+  return {
+    class: normal,
+    ours: { ...summary(areas[0]), rocAuc: areas[0] },
+    torch: { ...summary(areas[1]), rocAuc: areas[1] },
+    ...compared,
+    passed,
+  };
+}
+
+const report = ({ class: normal, ours, torch, difference: by, standardError, interval95, passed }) =>
+  `class ${normal}: ours ${ours.mean.toFixed(4)} ± ${ours.sd.toFixed(4)}, PyTorch ${torch.mean.toFixed(4)} ± ${torch.sd.toFixed(4)}, ` +
+  `difference ${by.toFixed(4)} (standard error ${standardError.toFixed(4)}, 95 % interval ${interval95.map((v) => v.toFixed(4)).join(' … ')}): ` +
+  (passed ? 'passed' : 'FAILED');
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      data: { type: 'string' },
+      classes: { type: 'string', default: '0,1' },
+      seeds: { type: 'string', default: '20' },
+      epochs: { type: 'string', default: '40' },
+      threads: { type: 'string' },
+      work: { type: 'string', default: 'runs/compare/independent-draws' },
+      out: { type: 'string' },
+    },
+  });
+  if (values.data === undefined)
+    throw new Error('--data: expected the folder that holds fashion-mnist-mini and oe-mini');
+  const { data, work } = values;
+  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const numbers = { seeds: Number(values.seeds), epochs: Number(values.epochs) };
+  const options = { data, work, threads, ...numbers, extra: positionals };
+  const classes = [];
+  for (const normal of values.classes.split(',').map(Number))
+    classes.push(await compareClass(options, normal));
+  for (const result of classes) console.log(report(result));
+  const setting = { dataset: 'fashion-mnist-mini', model: 'cnn28-w', ...numbers, extra: positionals };
+  if (values.out) writeJson(values.out, { environment: await environment(threads), setting, classes });
+  if (classes.some((result) => !result.passed)) process.exitCode = 1;
+}
+
+if (process.argv[1] === script('independent-draws.mjs')) await main();

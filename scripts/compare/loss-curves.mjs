@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/**
+ * Same initial weights, same batches, same augmented pixels: are the loss curves those of PyTorch?
+ *
+ *   node scripts/compare/loss-curves.mjs --data ../shared/data [--steps 50] [--batch 128] [--device cpu] [--out FILE]
+ *
+ * cnn28-w on mini Fashion-MNIST, as `train` sets it up. Exits 1 when a loss differs by more than 1e-3.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openDevice } from '../../dist/index.js';
+import { writeSafetensors } from '../../dist/models/index.js';
+import { resolveConfig } from '../../dist/training/config.js';
+import { prepareRun } from '../../dist/training/prepare.js';
+import { learningRate } from '../../dist/training/schedule.js';
+import { runPython } from './python.mjs';
+import { environment, script, writeJson } from './record.mjs';
+
+const MOMENTUM = 0.9;
+export const LARGEST_DIFFERENCE = 1e-3;
+
+/** Trains `steps` steps with our engine; exports to `file` what PyTorch needs to repeat them; returns our losses. */
+async function trainAndExport(device, options, steps, file) {
+  const { config } = resolveConfig(options);
+  using run = await prepareRun(config, device);
+  const tensors = new Map();
+  for (const { name, shape } of run.network.tensors)
+    tensors.set(`initial/${name}`, { shape, data: await run.network.get(name) });
+  const { height, width, channels } = run.network.input;
+  const [losses, rates] = [[], []];
+  for (let step = 0; step < steps; step++) {
+    const epoch = Math.floor(step / run.trainer.stepsPerEpoch);
+    const position = step % run.trainer.stepsPerEpoch;
+    const first = position * config.batchSize;
+    const count = Math.min(config.batchSize, run.trainer.positions - first);
+    const { pixels, labels } = await run.trainer.augment(epoch, first, count);
+    tensors.set(`pixels/${step}`, { shape: [count, height, width, channels], data: pixels });
+    tensors.set(`labels/${step}`, { shape: [count], data: labels });
+    rates.push(learningRate(config.lr, config.schedule, epoch));
+    losses.push((await run.trainer.run({ epoch, first: position, steps: 1, lr: rates[step] })).loss);
+  }
+  const { model, weightDecay } = config;
+  await writeSafetensors(file, tensors, {
+    model,
+    rates: JSON.stringify(rates),
+    momentum: String(MOMENTUM),
+    weightDecay: String(weightDecay),
+  });
+  return losses;
+}
+
+const largest = (a, b) => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+
+/** Our losses, PyTorch's, and their largest difference. */
+export async function compareLossCurves({ data, steps, batch, device: name, double, threads }) {
+  const folder = mkdtempSync(join(tmpdir(), 'fcdd-loss-curves-'));
+  const device = await openDevice(name, threads === undefined ? {} : { threads });
+  try {
+    const file = join(folder, 'steps.safetensors');
+    const sources = { data: join(data, 'fashion-mnist-mini'), oe: join(data, 'oe-mini') };
+    const options = { dataset: 'fashion-mnist', class: '0', batchSize: batch, seed: 1, ...sources };
+    const ours = await trainAndExport(device, options, steps, file);
+    const threadArgs = threads === undefined ? [] : ['--threads', String(threads)];
+    const torch = runPython(script('loss_curve.py'), [file, ...(double ? ['--double'] : []), ...threadArgs]);
+    const rounding = torch.float64 ? { torchRounding: largest(torch.float32, torch.float64) } : {};
+    return {
+      steps,
+      batch,
+      largestDifference: largest(ours, torch.float32),
+      ...rounding,
+      ours,
+      torch: torch.float32,
+    };
+  } finally {
+    device.dispose();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string' },
+      steps: { type: 'string', default: '50' },
+      batch: { type: 'string', default: '128' },
+      device: { type: 'string', default: 'cpu' },
+      threads: { type: 'string' },
+      double: { type: 'boolean', default: false },
+      out: { type: 'string' },
+    },
+  });
+  if (values.data === undefined)
+    throw new Error('--data: expected the folder that holds fashion-mnist-mini and oe-mini');
+  const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
+  const { data, device, double } = values;
+  const result = await compareLossCurves({
+    data,
+    device,
+    double,
+    steps: Number(values.steps),
+    batch: Number(values.batch),
+    ...threads,
+  });
+  console.log(
+    `largest difference of a loss over ${result.steps} steps: ${result.largestDifference.toExponential(2)}`,
+  );
+  if (result.torchRounding !== undefined)
+    console.log(`PyTorch float32 from its own float64: ${result.torchRounding.toExponential(2)}`);
+  if (values.out) writeJson(values.out, { environment: await environment(threads.threads), ...result });
+  if (!(result.largestDifference <= LARGEST_DIFFERENCE)) process.exitCode = 1;
+}
+
+if (process.argv[1] === script('loss-curves.mjs')) await main();

@@ -1,0 +1,95 @@
+/** What every comparison shares: statistics, what it was measured on, and runs that are kept so that it can resume. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openDevice } from '../../dist/index.js';
+import { versions } from '../../dist/training/versions.js';
+import { findPython } from './python.mjs';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Path of a script of this folder. */
+export const script = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Path of the command line program. */
+export const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** JSON through a temporary name: a kill leaves the previous file or none. */
+export function writeJson(path, value) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(value, null, 1)}\n`);
+  renameSync(`${path}.tmp`, path);
+}
+
+export const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
+
+/** The result kept at `path`, or that of `run`, kept there: a comparison that was cut off goes on where it stopped. */
+export async function resumable(path, run) {
+  if (existsSync(path)) return readJson(path);
+  const result = await run();
+  writeJson(path, result);
+  return result;
+}
+
+function text(command, args) {
+  const done = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  return done.status === 0 ? done.stdout.trim() : 'unknown';
+}
+
+/** Machine, instruction set, versions and commit of a measurement. */
+export async function environment(threads) {
+  const device = await openDevice('cpu', threads === undefined ? {} : { threads });
+  try {
+    const torch = text(findPython(), ['-c', 'import torch; print(torch.__version__)']);
+    return {
+      date: new Date().toISOString().slice(0, 10),
+      commit: text('git', ['rev-parse', '--short', 'HEAD']),
+      modified:
+        text('git', ['status', '--porcelain', '--untracked-files=no', '--', 'native', 'bindings', 'src']) !==
+        '',
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      cpus: cpus().length,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      kernel: release(),
+      torch,
+      versions: versions(device.info),
+    };
+  } finally {
+    device.dispose();
+  }
+}
+
+/** Number, mean and (n−1) standard deviation. */
+export function summary(values) {
+  const n = values.length;
+  const mean = values.reduce((a, b) => a + b, 0) / n;
+  const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { n, mean, sd: n > 1 ? Math.sqrt(square / (n - 1)) : null };
+}
+
+/**
+ * Difference of the means of `ours` and `theirs`, its standard error (unequal variances) and the 95 % interval of
+ * Welch's t.
+ */
+export function difference(ours, theirs) {
+  const [a, b] = [summary(ours), summary(theirs)];
+  const [va, vb] = [a.sd ** 2 / a.n, b.sd ** 2 / b.n];
+  const standardError = Math.sqrt(va + vb);
+  const freedom = (va + vb) ** 2 / (va ** 2 / (a.n - 1) + vb ** 2 / (b.n - 1));
+  const reach = studentQuantile(freedom) * standardError;
+  const mean = a.mean - b.mean;
+  return { difference: mean, standardError, interval95: [mean - reach, mean + reach] };
+}
+
+/** 97.5 % quantile of Student's t: Cornish-Fisher expansion about the normal one, good to 1e-3 from 4 degrees on. */
+function studentQuantile(freedom) {
+  const z = 1.959963984540054;
+  const terms = [
+    (z ** 3 + z) / 4,
+    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
+    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
+  ];
+  return terms.reduce((sum, term, i) => sum + term / freedom ** (i + 1), z);
+}
