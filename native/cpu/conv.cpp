@@ -1,91 +1,83 @@
-#include <cmath>
-#include <cstring>
-
+// The convolution steps: check the arguments, choose an algorithm by shape and instruction set, run it.
+#include "cpu/channel_sums.h"
+#include "cpu/conv_direct.h"
 #include "cpu/conv_shape.h"
 #include "cpu/steps.h"
-#include "cpu/threads.h"
 
 namespace fcdd::cpu {
+namespace {
 
-uint64_t conv_packed_bytes(const CpuDevice&, const FcddConvProblem& p, int32_t pass) {
-  return pass == FCDD_WEIGHT_GRAD ? 0 : shape_of(p).weights() * sizeof(float);
-}
-uint64_t conv_workspace_bytes(const CpuDevice&, const FcddConvProblem&, int32_t) {
+uint64_t packed_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
+  if (pass == FCDD_FORWARD) return direct_packed_floats(*device.isa, s.c, s.k, s.kernel);
+  if (pass == FCDD_INPUT_GRAD) return direct_packed_floats(*device.isa, s.k, s.c, s.kernel);
   return 0;
 }
 
+uint64_t workspace_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
+  const auto workers = static_cast<uint64_t>(device.threads);
+  if (pass == FCDD_FORWARD) return workers * direct_scratch_floats(plan_direct_forward(s));
+  if (pass == FCDD_INPUT_GRAD) return workers * direct_scratch_floats(plan_direct_input_grad(s));
+  return direct_weight_grad_floats(device, s);
+}
+
+// Sums over pixels want a double per image and filter: after the floats, which are a multiple of 16.
+uint64_t bias_grad_doubles(const ConvShape& s) {
+  return static_cast<uint64_t>(s.n * s.k);
+}
+
+void check_pass(int32_t pass) {
+  require(pass == FCDD_FORWARD || pass == FCDD_INPUT_GRAD || pass == FCDD_WEIGHT_GRAD,
+          "convolution: unknown pass");
+}
+
+}  // namespace
+
+uint64_t conv_packed_bytes(const CpuDevice& device, const FcddConvProblem& p, int32_t pass) {
+  check_pass(pass);
+  return packed_floats(device, shape_of(p), pass) * sizeof(float);
+}
+
+uint64_t conv_workspace_bytes(const CpuDevice& device, const FcddConvProblem& p, int32_t pass) {
+  check_pass(pass);
+  const ConvShape s = shape_of(p);
+  const uint64_t bytes = workspace_floats(device, s, pass) * sizeof(float);
+  return pass == FCDD_WEIGHT_GRAD ? bytes + bias_grad_doubles(s) * sizeof(double) : bytes;
+}
+
 void conv_pack(CpuDevice& device, const FcddConvPack& a) {
+  require(a.pass == FCDD_FORWARD || a.pass == FCDD_INPUT_GRAD,
+          "conv_pack: this pass wants no packed weights");
   const ConvShape s = shape_of(a.p);
-  std::memcpy(at<float>(device, a.packed, s.weights(), "conv_pack: packed"),
-              at<float>(device, a.w, s.weights(), "conv_pack: w"), s.weights() * sizeof(float));
+  const float* w = at<float>(device, a.w, s.weights(), "conv_pack: w");
+  float* packed = at<float>(device, a.packed, packed_floats(device, s, a.pass), "conv_pack: packed");
+  direct_pack(device, s, a.pass == FCDD_INPUT_GRAD, w, packed);
 }
 
 void conv_forward(CpuDevice& device, const FcddConvForward& a) {
   const ConvShape s = shape_of(a.p);
+  const auto k = static_cast<uint64_t>(s.k);
   const float* x = at<float>(device, a.x, s.inputs(), "conv_forward: x");
-  const float* w = at<float>(device, a.packed, s.weights(), "conv_forward: packed");
+  const float* packed =
+      at<float>(device, a.packed, packed_floats(device, s, FCDD_FORWARD), "conv_forward: packed");
   float* y = at<float>(device, a.y, s.outputs(), "conv_forward: y");
-  const float* bias = at_or_null<float>(device, a.bias, static_cast<uint64_t>(s.k), "conv_forward: bias");
-  double* sums =
-      at_or_null<double>(device, a.sums, static_cast<uint64_t>(s.n * 2 * s.k), "conv_forward: sums");
-  const auto slope = static_cast<float>(a.slope);
-  parallel(device.threads, s.n * s.oh, [&](int64_t row, int) {
-    const int64_t n = row / s.oh, oy = row % s.oh;
-    for (int64_t ox = 0; ox < s.ow; ox++)
-      for (int64_t k = 0; k < s.k; k++) {
-        float sum = bias ? bias[k] : 0;
-        for (int r = 0; r < s.kernel; r++)
-          for (int q = 0; q < s.kernel; q++) {
-            const int64_t iy = oy * s.stride + r - s.padding, ix = ox * s.stride + q - s.padding;
-            if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;
-            const float* px = x + ((n * s.h + iy) * s.w + ix) * s.c;
-            const float* pw = w + k * s.c * s.kernel * s.kernel + r * s.kernel + q;
-            for (int64_t c = 0; c < s.c; c++) sum += px[c] * pw[c * s.kernel * s.kernel];
-          }
-        if (a.activation == FCDD_ACT_LEAKY) sum = sum > 0 ? sum : slope * sum;
-        y[(row * s.ow + ox) * s.k + k] = sum;
-      }
-  });
-  if (sums == nullptr) return;
-  parallel(device.threads, s.n, [&](int64_t n, int) {
-    const int64_t pixels = s.oh * s.ow;
-    for (int64_t k = 0; k < s.k; k++) {
-      double sum = 0, squares = 0;
-      for (int64_t i = 0; i < pixels; i++) sum += static_cast<double>(y[(n * pixels + i) * s.k + k]);
-      for (int64_t i = 0; i < pixels; i++) {
-        const double d =
-            static_cast<double>(y[(n * pixels + i) * s.k + k]) - sum / static_cast<double>(pixels);
-        squares += d * d;
-      }
-      sums[n * 2 * s.k + k] = sum;
-      sums[n * 2 * s.k + s.k + k] = squares;
-    }
-  });
+  double* sums = at_or_null<double>(device, a.sums, static_cast<uint64_t>(s.n) * 2 * k, "conv_forward: sums");
+  float* workspace =
+      at<float>(device, a.workspace, workspace_floats(device, s, FCDD_FORWARD), "conv_forward: workspace");
+  const Epilogue epilogue{at_or_null<float>(device, a.bias, k, "conv_forward: bias"),
+                          a.activation == FCDD_ACT_LEAKY, static_cast<float>(a.slope)};
+  direct_run(device, plan_direct_forward(s), x, packed, y, epilogue, workspace);
+  if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);
 }
 
 void conv_input_grad(CpuDevice& device, const FcddConvInputGrad& a) {
   const ConvShape s = shape_of(a.p);
   const float* dy = at<float>(device, a.dy, s.outputs(), "conv_input_grad: dy");
-  const float* w = at<float>(device, a.packed, s.weights(), "conv_input_grad: packed");
+  const float* packed =
+      at<float>(device, a.packed, packed_floats(device, s, FCDD_INPUT_GRAD), "conv_input_grad: packed");
   float* dx = at<float>(device, a.dx, s.inputs(), "conv_input_grad: dx");
-  parallel(device.threads, s.n * s.h, [&](int64_t row, int) {
-    const int64_t n = row / s.h, iy = row % s.h;
-    for (int64_t ix = 0; ix < s.w; ix++)
-      for (int64_t c = 0; c < s.c; c++) {
-        float sum = 0;
-        for (int r = 0; r < s.kernel; r++)
-          for (int q = 0; q < s.kernel; q++) {
-            const int64_t ty = iy + s.padding - r, tx = ix + s.padding - q;
-            if (ty < 0 || tx < 0 || ty % s.stride || tx % s.stride) continue;
-            const int64_t oy = ty / s.stride, ox = tx / s.stride;
-            if (oy >= s.oh || ox >= s.ow) continue;
-            const float* pd = dy + ((n * s.oh + oy) * s.ow + ox) * s.k;
-            const float* pw = w + (c * s.kernel + r) * s.kernel + q;
-            for (int64_t k = 0; k < s.k; k++) sum += pd[k] * pw[k * s.c * s.kernel * s.kernel];
-          }
-        dx[(row * s.w + ix) * s.c + c] = sum;
-      }
-  });
+  float* workspace = at<float>(device, a.workspace, workspace_floats(device, s, FCDD_INPUT_GRAD),
+                               "conv_input_grad: workspace");
+  direct_run(device, plan_direct_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
 }
 
 void conv_weight_grad(CpuDevice& device, const FcddConvWeightGrad& a) {
@@ -94,26 +86,13 @@ void conv_weight_grad(CpuDevice& device, const FcddConvWeightGrad& a) {
   const float* dy = at<float>(device, a.dy, s.outputs(), "conv_weight_grad: dy");
   float* dw = at<float>(device, a.dw, s.weights(), "conv_weight_grad: dw");
   float* dbias = at_or_null<float>(device, a.dbias, static_cast<uint64_t>(s.k), "conv_weight_grad: dbias");
-  parallel(device.threads, s.k, [&](int64_t k, int) {
-    float* d = dw + k * s.c * s.kernel * s.kernel;
-    std::memset(d, 0, sizeof(float) * static_cast<size_t>(s.c * s.kernel * s.kernel));
-    double total = 0;
-    for (int64_t row = 0; row < s.n * s.oh; row++)
-      for (int64_t ox = 0; ox < s.ow; ox++) {
-        const int64_t n = row / s.oh, oy = row % s.oh;
-        const float g = dy[(row * s.ow + ox) * s.k + k];
-        total += static_cast<double>(g);
-        for (int r = 0; r < s.kernel; r++)
-          for (int q = 0; q < s.kernel; q++) {
-            const int64_t iy = oy * s.stride + r - s.padding, ix = ox * s.stride + q - s.padding;
-            if (iy < 0 || iy >= s.h || ix < 0 || ix >= s.w) continue;
-            const float* px = x + ((n * s.h + iy) * s.w + ix) * s.c;
-            float* pd = d + r * s.kernel + q;
-            for (int64_t c = 0; c < s.c; c++) pd[c * s.kernel * s.kernel] += g * px[c];
-          }
-      }
-    if (dbias) dbias[k] = static_cast<float>(total);
-  });
+  const uint64_t floats = workspace_floats(device, s, FCDD_WEIGHT_GRAD);
+  float* workspace =
+      at<float>(device, a.workspace, floats + 2 * bias_grad_doubles(s), "conv_weight_grad: workspace");
+  direct_weight_grad(device, s, x, dy, dw, workspace);
+  if (dbias != nullptr) {
+    channel_totals(device, dy, s.n, s.oh * s.ow, s.k, reinterpret_cast<double*>(workspace + floats), dbias);
+  }
 }
 
 }  // namespace fcdd::cpu

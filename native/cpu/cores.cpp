@@ -75,7 +75,8 @@ double cgroup_cores() {
   for (std::string line; std::getline(file, line);) {  // "0::/group" (v2) or "4:cpu,cpuacct:/group" (v1)
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    std::string controllers = ",";
+    controllers.append(line, first + 1, second - first - 1).append(",");
     const std::string group = line.substr(second + 1);
     if (controllers == ",,") least = std::min(least, quota_v2(group == "/" ? "" : group));
     if (controllers.find(",cpu,") != std::string::npos) least = std::min(least, quota_v1(group));

@@ -14,8 +14,50 @@ struct AdamConstants {
   float weight_decay;
 };
 
+// Weights (and their gradients) lie in panels of `IsaTable::panel` filters: [panel][kernel row][j][filter],
+// where j = column * channels + channel runs through one kernel row. Filters that do not exist are zero.
+
+// One panel of a convolution over `rows` x `width` output pixels. The input has been gathered with its
+// padding, so that no tap leaves it and the `run` values under one kernel row are neighbours.
+struct ConvBlock {
+  const float* x;
+  int64_t x_row, x_pixel;  // from one output row (pixel) to the next
+  int64_t x_tap;           // from one kernel row to the next
+  int kernel, run;         // run = kernel * channels
+  int rows, width;
+  const float* w;  // the panel
+  int filters;     // of the panel that exist
+  float* y;
+  int64_t y_row, y_pixel;
+  const float* bias;  // of the panel's filters, or null
+  bool leaky;
+  float slope;
+};
+
+// One panel and one kernel row of a weight gradient: dw[j][filter] += sum over pixels of x[pixel + j]
+// dy[pixel][filter].
+struct WeightGradBlock {
+  const float* x;
+  int64_t x_image, x_row, x_pixel;
+  const float* dy;  // [image][row][pixel][panel]
+  int images, rows, width;
+  int run;
+  int filters;
+  float* dw;  // [run][panel]
+};
+
 struct IsaTable {
   const char* name;  // "baseline", "avx2", "avx512"
+  int panel;         // filters per panel: two registers
+
+  void (*conv_panel)(const ConvBlock& b);
+  void (*weight_grad_panel)(const WeightGradBlock& b);
+
+  // Over the pixels of one image, `stride` floats apart: totals, and sums of squared deviations from the
+  // mean.
+  void (*sums)(const float* x, int64_t pixels, int64_t stride, int channels, double* total);
+  void (*moments)(const float* x, int64_t pixels, int64_t stride, int channels, double* total,
+                  double* squares);
 
   void (*axpy)(int n, float a, const float* x, float* y);  // y += a x
   float (*dot)(int n, const float* x, const float* y);     // fixed order of summation

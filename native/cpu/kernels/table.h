@@ -2,16 +2,24 @@
 #pragma once
 
 #include "cpu/isa.h"
+#include "cpu/kernels/conv.h"
 #include "cpu/kernels/elementwise.h"
+#include "cpu/kernels/sums.h"
+#include "cpu/kernels/weight_grad.h"
 
-#define FCDD_DEFINE_ISA_TABLE(table, label) \
-  namespace fcdd::cpu {                     \
-  extern const IsaTable table;              \
-  const IsaTable table = {                  \
-      .name = label,                        \
-      .axpy = axpy,                         \
-      .dot = dot,                           \
-      .sgd = sgd,                           \
-      .adam = adam,                         \
-  };                                        \
+#define FCDD_DEFINE_ISA_TABLE(table, label)   \
+  namespace fcdd::cpu {                       \
+  extern const IsaTable table;                \
+  const IsaTable table = {                    \
+      .name = label,                          \
+      .panel = panel_width,                   \
+      .conv_panel = conv_panel,               \
+      .weight_grad_panel = weight_grad_panel, \
+      .sums = sums,                           \
+      .moments = moments,                     \
+      .axpy = axpy,                           \
+      .dot = dot,                             \
+      .sgd = sgd,                             \
+      .adam = adam,                           \
+  };                                          \
   }

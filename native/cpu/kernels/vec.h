@@ -35,7 +35,13 @@ FCDD_INLINE void store(float* p, vec v) {
 }
 
 FCDD_INLINE vec splat(float x) {
-  return vec{} + x;
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(x);
+#elif defined(__AVX2__)
+  return _mm256_set1_ps(x);
+#else
+  return vec{x, x, x, x};
+#endif
 }
 
 #if defined(__AVX512F__)

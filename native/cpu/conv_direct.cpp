@@ -1,0 +1,165 @@
+#include "cpu/conv_direct.h"
+
+#include <algorithm>
+
+#include "cpu/threads.h"
+
+namespace fcdd::cpu {
+namespace {
+
+// A block's gathered rows should leave room for a panel of weights in a core's second-level cache (1 MiB or
+// more).
+constexpr int64_t block_floats = 64 * 1024;
+// A panel of weights is read once per block: enough pixels that this does not show.
+constexpr int64_t block_pixels = 256;
+
+int64_t rows_under(const DirectPlan& plan, int64_t rows) {
+  return (rows - 1) * plan.stride + plan.kernel;
+}
+
+int64_t row_floats(const DirectPlan& plan) {
+  return plan.from.width * plan.from.c;
+}
+
+void cut_into_blocks(DirectPlan& plan) {
+  const int64_t fitting = (block_floats / row_floats(plan) - plan.kernel) / plan.stride + 1;
+  plan.rows = std::clamp<int64_t>(fitting, 1, plan.oh);
+  plan.images = 1;
+  if (plan.rows < plan.oh) {  // equal blocks rather than a small last one
+    const int64_t blocks = (plan.oh + plan.rows - 1) / plan.rows;
+    plan.rows = (plan.oh + blocks - 1) / blocks;
+    return;
+  }
+  const int64_t image_floats = rows_under(plan, plan.oh) * row_floats(plan);
+  plan.images = std::clamp<int64_t>(
+      std::min(block_floats / image_floats, (block_pixels + plan.oh * plan.ow - 1) / (plan.oh * plan.ow)), 1,
+      plan.n);
+}
+
+// One panel over the block's rows.
+struct BlockPlace {
+  int64_t image, images, row, rows;
+};
+
+void run_panel(const IsaTable& isa, const DirectPlan& plan, const BlockPlace& place, const float* gathered,
+               const float* packed, float* y, const Epilogue& e, int64_t panel) {
+  const int64_t row = row_floats(plan), first = panel * isa.panel;
+  const int64_t panel_floats = int64_t{plan.kernel} * plan.kernel * plan.from.c * isa.panel;
+  const int64_t image_floats = plan.in_place ? plan.from.h * row : rows_under(plan, place.rows) * row;
+  ConvBlock b{};
+  b.x_row = plan.stride * row;
+  b.x_pixel = plan.stride * plan.from.c;
+  b.x_tap = row;
+  b.kernel = plan.kernel;
+  b.run = static_cast<int>(plan.kernel * plan.from.c);
+  b.rows = static_cast<int>(place.rows);
+  b.width = static_cast<int>(plan.ow);
+  b.w = packed + panel * panel_floats;
+  b.filters = static_cast<int>(std::min<int64_t>(isa.panel, plan.k - first));
+  b.y_row = plan.ow * plan.k;
+  b.y_pixel = plan.k;
+  b.bias = e.bias != nullptr ? e.bias + first : nullptr;
+  b.leaky = e.leaky;
+  b.slope = e.slope;
+  for (int64_t i = 0; i < place.images; i++) {
+    b.x = gathered + i * image_floats;
+    b.y = y + ((place.image + i) * plan.oh + place.row) * b.y_row + first;
+    isa.conv_panel(b);
+  }
+}
+
+const float* gather_block(const DirectPlan& plan, const BlockPlace& place, const float* x, float* scratch) {
+  const int64_t image = plan.from.h * plan.from.w * plan.from.c;
+  if (plan.in_place) return x + place.image * image + place.row * plan.stride * row_floats(plan);
+  const int64_t rows = rows_under(plan, place.rows);
+  for (int64_t i = 0; i < place.images; i++) {
+    gather_rows(plan.from, x + (place.image + i) * image, place.row * plan.stride, rows,
+                scratch + i * rows * row_floats(plan));
+  }
+  return scratch;
+}
+
+int64_t panels_of(const IsaTable& isa, int64_t filters) {
+  return (filters + isa.panel - 1) / isa.panel;
+}
+
+}  // namespace
+
+DirectPlan plan_direct_forward(const ConvShape& s) {
+  DirectPlan plan{};
+  plan.n = s.n;
+  plan.from = {s.h, s.w, s.c, s.padding, 1, (s.ow - 1) * s.stride + s.kernel};
+  plan.kernel = s.kernel;
+  plan.stride = s.stride;
+  plan.oh = s.oh, plan.ow = s.ow, plan.k = s.k;
+  plan.in_place = s.kernel == 1 && s.padding == 0;
+  if (plan.in_place) plan.from.width = s.w;
+  cut_into_blocks(plan);
+  return plan;
+}
+
+DirectPlan plan_direct_input_grad(const ConvShape& s) {
+  DirectPlan plan{};
+  plan.n = s.n;
+  plan.from = {s.oh, s.ow, s.k, s.kernel - 1 - s.padding, s.stride, s.w + s.kernel - 1};
+  plan.kernel = s.kernel;
+  plan.stride = 1;
+  plan.oh = s.h, plan.ow = s.w, plan.k = s.c;
+  plan.in_place = s.kernel == 1 && s.padding == 0 && s.stride == 1;
+  cut_into_blocks(plan);
+  return plan;
+}
+
+uint64_t direct_packed_floats(const IsaTable& isa, int64_t channels, int64_t filters, int kernel) {
+  return static_cast<uint64_t>(panels_of(isa, filters) * isa.panel * kernel * kernel * channels);
+}
+
+uint64_t direct_scratch_floats(const DirectPlan& plan) {
+  if (plan.in_place) return 0;
+  return round_up(static_cast<uint64_t>(plan.images * rows_under(plan, plan.rows) * row_floats(plan)), 16);
+}
+
+void direct_pack(const CpuDevice& device, const ConvShape& s, bool input_grad, const float* w,
+                 float* packed) {
+  const int64_t taps = int64_t{s.kernel} * s.kernel, width = device.isa->panel;
+  const int64_t filters = input_grad ? s.c : s.k, channels = input_grad ? s.k : s.c;
+  const int64_t filter_step = (input_grad ? 1 : s.c) * taps, channel_step = (input_grad ? s.c : 1) * taps;
+  const int64_t panels = panels_of(*device.isa, filters);
+  parallel(device.threads, panels * taps, [&](int64_t index, int) {
+    const int64_t panel = index / taps, tap = index % taps;
+    const int64_t source = input_grad ? taps - 1 - tap : tap;
+    const int64_t real = std::min(width, filters - panel * width);
+    float* to = packed + index * channels * width;
+    for (int64_t c = 0; c < channels; c++, to += width) {
+      const float* from = w + panel * width * filter_step + c * channel_step + source;
+      for (int64_t f = 0; f < real; f++) to[f] = from[f * filter_step];
+      std::fill(to + real, to + width, 0.0f);
+    }
+  });
+}
+
+void direct_run(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
+                float* y, const Epilogue& epilogue, float* workspace) {
+  const IsaTable& isa = *device.isa;
+  const int64_t row_blocks = (plan.oh + plan.rows - 1) / plan.rows;
+  const int64_t image_blocks = (plan.n + plan.images - 1) / plan.images;
+  const int64_t blocks = row_blocks * image_blocks, panels = panels_of(isa, plan.k);
+  // Too few blocks to keep all threads busy: share a block's panels out (each share gathers for itself).
+  const int64_t shares = std::clamp<int64_t>(2 * device.threads / blocks, 1, panels);
+  const uint64_t scratch_floats = direct_scratch_floats(plan);
+  parallel(device.threads, blocks * shares, [&](int64_t index, int worker) {
+    const int64_t share = index % shares, block = index / shares;
+    BlockPlace place{};
+    place.image = block / row_blocks * plan.images;
+    place.images = std::min(plan.images, plan.n - place.image);
+    place.row = block % row_blocks * plan.rows;
+    place.rows = std::min(plan.rows, plan.oh - place.row);
+    const float* gathered =
+        gather_block(plan, place, x, workspace + static_cast<uint64_t>(worker) * scratch_floats);
+    for (int64_t panel = share * panels / shares; panel < (share + 1) * panels / shares; panel++) {
+      run_panel(isa, plan, place, gathered, packed, y, epilogue, panel);
+    }
+  });
+}
+
+}  // namespace fcdd::cpu

@@ -1,0 +1,44 @@
+// Direct convolution, any kernel, stride and padding: forward, input gradient (a convolution of dy with
+// flipped, transposed weights) and weight gradient, over blocks of output rows that stay in a core's cache.
+#pragma once
+
+#include "cpu/conv_gather.h"
+#include "cpu/conv_shape.h"
+#include "cpu/device.h"
+
+namespace fcdd::cpu {
+
+// What follows the sum of products.
+struct Epilogue {
+  const float* bias = nullptr;  // or null
+  bool leaky = false;
+  float slope = 0;
+};
+
+// A convolution as the kernel runs it: `from` convolved with stride `stride` gives n x oh x ow x k.
+struct DirectPlan {
+  int64_t n;
+  Gather from;
+  int kernel, stride;
+  int64_t oh, ow, k;
+  int64_t rows;    // output rows of a block
+  int64_t images;  // of a block; above 1 only when rows == oh
+  bool in_place;   // 1x1 without padding: nothing to gather
+};
+
+DirectPlan plan_direct_forward(const ConvShape& s);
+DirectPlan plan_direct_input_grad(const ConvShape& s);
+
+uint64_t direct_packed_floats(const IsaTable& isa, int64_t channels, int64_t filters, int kernel);
+uint64_t direct_scratch_floats(const DirectPlan& plan);  // per worker
+
+// OIHW weights -> panels for the forward pass, or flipped and transposed for the input gradient.
+void direct_pack(const CpuDevice& device, const ConvShape& s, bool input_grad, const float* w, float* packed);
+void direct_run(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
+                float* y, const Epilogue& epilogue, float* workspace);
+
+uint64_t direct_weight_grad_floats(const CpuDevice& device, const ConvShape& s);
+void direct_weight_grad(const CpuDevice& device, const ConvShape& s, const float* x, const float* dy,
+                        float* dw, float* workspace);
+
+}  // namespace fcdd::cpu

@@ -1,0 +1,134 @@
+// Weight gradient, direct. The batch is cut into chunks of images or of rows; for each chunk all workers
+// first lay out its input (with padding) and output gradient (in panels of filters), then share out the tiles
+// of dw, which take up where the previous chunk left them. So every element is one sum over the pixels in
+// order, whatever the threads.
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/conv_direct.h"
+#include "cpu/threads.h"
+
+namespace fcdd::cpu {
+namespace {
+
+constexpr int64_t chunk_floats = 512 * 1024;  // both operands: they are shared through the last-level cache
+
+struct WeightGradPlan {
+  Gather from;
+  int64_t panels, width;  // panels of filters
+  int64_t rows, images;   // of a chunk
+  int64_t gathered_rows;  // of one image of a chunk
+  uint64_t x_floats, dy_floats, dw_floats;
+};
+
+WeightGradPlan plan_weight_grad(const IsaTable& isa, const ConvShape& s) {
+  WeightGradPlan p{};
+  p.from = {s.h, s.w, s.c, s.padding, 1, (s.ow - 1) * s.stride + s.kernel};
+  p.width = isa.panel;
+  p.panels = (s.k + p.width - 1) / p.width;
+  const int64_t x_row = p.from.width * s.c, dy_row = s.ow * p.panels * p.width;
+  const int64_t fitting = (chunk_floats - s.kernel * x_row) / (s.stride * x_row + dy_row);
+  p.rows = std::clamp<int64_t>(fitting, 1, s.oh);
+  p.images = std::clamp<int64_t>(fitting / s.oh, 1, s.n);
+  p.gathered_rows = (p.rows - 1) * s.stride + s.kernel;
+  p.x_floats = round_up(static_cast<uint64_t>(p.images * p.gathered_rows * x_row), 16);
+  p.dy_floats = static_cast<uint64_t>(p.images * p.rows * dy_row);
+  p.dw_floats = static_cast<uint64_t>(p.panels * p.width * s.kernel * s.kernel * s.c);
+  return p;
+}
+
+struct Chunk {
+  int64_t image, images, row, rows, gathered_rows;
+};
+
+// dy of one output row -> [panel][image][row][pixel][width], zeros where there is no filter.
+void pack_dy_row(const WeightGradPlan& p, const ConvShape& s, const Chunk& c, const float* dy, int64_t image,
+                 int64_t row, float* to) {
+  const float* from = dy + ((c.image + image) * s.oh + c.row + row) * s.ow * s.k;
+  for (int64_t panel = 0; panel < p.panels; panel++) {
+    const int64_t real = std::min(p.width, s.k - panel * p.width);
+    float* out = to + ((panel * c.images + image) * c.rows + row) * s.ow * p.width;
+    for (int64_t x = 0; x < s.ow; x++, out += p.width) {
+      std::memcpy(out, from + x * s.k + panel * p.width, static_cast<size_t>(real) * sizeof(float));
+      std::fill(out + real, out + p.width, 0.0f);
+    }
+  }
+}
+
+void lay_out(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& s, const Chunk& c,
+             const float* x, const float* dy, float* x_rows, float* dy_panels) {
+  const int64_t jobs = c.gathered_rows + c.rows;
+  parallel(device.threads, c.images * jobs, [&](int64_t index, int) {
+    const int64_t image = index / jobs, job = index % jobs;
+    if (job < c.gathered_rows) {
+      gather_rows(p.from, x + (c.image + image) * s.h * s.w * s.c, c.row * s.stride + job, 1,
+                  x_rows + (image * c.gathered_rows + job) * p.from.width * s.c);
+    } else {
+      pack_dy_row(p, s, c, dy, image, job - c.gathered_rows, dy_panels);
+    }
+  });
+}
+
+void add_chunk(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& s, const Chunk& c,
+               const float* x_rows, const float* dy_panels, float* dw) {
+  const int64_t run = s.kernel * s.c, x_row = p.from.width * s.c;
+  // The values under a kernel row are shared out too: whole tiles, so that nobody's tile shrinks.
+  const int64_t parts = std::max<int64_t>(1, run / 56);
+  parallel(device.threads, p.panels * s.kernel * parts, [&](int64_t index, int) {
+    const int64_t part = index % parts, r = index / parts % s.kernel, panel = index / parts / s.kernel;
+    const int64_t first = part * run / parts, last = (part + 1) * run / parts;
+    WeightGradBlock b{};
+    b.x = x_rows + r * x_row + first;
+    b.x_image = c.gathered_rows * x_row;
+    b.x_row = s.stride * x_row;
+    b.x_pixel = s.stride * s.c;
+    b.dy = dy_panels + panel * c.images * c.rows * s.ow * p.width;
+    b.images = static_cast<int>(c.images);
+    b.rows = static_cast<int>(c.rows);
+    b.width = static_cast<int>(s.ow);
+    b.run = static_cast<int>(last - first);
+    b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
+    b.dw = dw + ((panel * s.kernel + r) * run + first) * p.width;
+    device.isa->weight_grad_panel(b);
+  });
+}
+
+// [panel][r][q][c][width] -> OIHW.
+void unpack(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& s, const float* panels,
+            float* dw) {
+  const int64_t taps = int64_t{s.kernel} * s.kernel;
+  parallel(device.threads, s.k, [&](int64_t k, int) {
+    const float* from = panels + k / p.width * taps * s.c * p.width + k % p.width;
+    for (int64_t c = 0; c < s.c; c++) {
+      for (int64_t tap = 0; tap < taps; tap++)
+        dw[(k * s.c + c) * taps + tap] = from[(tap * s.c + c) * p.width];
+    }
+  });
+}
+
+}  // namespace
+
+uint64_t direct_weight_grad_floats(const CpuDevice& device, const ConvShape& s) {
+  const WeightGradPlan p = plan_weight_grad(*device.isa, s);
+  return p.x_floats + p.dy_floats + p.dw_floats;
+}
+
+void direct_weight_grad(const CpuDevice& device, const ConvShape& s, const float* x, const float* dy,
+                        float* dw, float* workspace) {
+  const WeightGradPlan p = plan_weight_grad(*device.isa, s);
+  float *x_rows = workspace, *dy_panels = x_rows + p.x_floats, *sums = dy_panels + p.dy_floats;
+  std::memset(sums, 0, p.dw_floats * sizeof(float));
+  for (int64_t image = 0; image < s.n; image += p.images) {
+    for (int64_t row = 0; row < s.oh; row += p.rows) {
+      Chunk c{};
+      c.image = image, c.images = std::min(p.images, s.n - image);
+      c.row = row, c.rows = std::min(p.rows, s.oh - row);
+      c.gathered_rows = (c.rows - 1) * s.stride + s.kernel;
+      lay_out(device, p, s, c, x, dy, x_rows, dy_panels);
+      add_chunk(device, p, s, c, x_rows, dy_panels, sums);
+    }
+  }
+  unpack(device, p, s, sums, dw);
+}
+
+}  // namespace fcdd::cpu

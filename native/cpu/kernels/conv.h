@@ -1,0 +1,105 @@
+// Direct convolution of a gathered block: register tiles of `tile_pixels` pixels x two registers of filters.
+//
+// Per value under the kernel two registers of weights are read once and multiplied into every pixel of the
+// tile, so that a tile of P pixels does 2P FMA for 2 + P loads. A row is cut into tiles of nearly equal size:
+// a row of 32 takes 11 + 11 + 10 rather than 14 + 14 + 4, because small tiles cannot hide the latency of an
+// FMA. Every output is one chain of FMA in the order kernel row, column, channel: its bits do not depend on
+// the tiling.
+#pragma once
+
+#include "cpu/isa.h"
+#include "cpu/kernels/vec.h"
+
+namespace fcdd::cpu {
+namespace {
+
+constexpr int panel_width = 2 * lanes;
+
+// Accumulators + two weights + one broadcast must fit the register file: 32 with AVX-512 and arm64, else 16.
+#if defined(__AVX512F__)
+constexpr int tile_pixels = 14;
+#elif defined(__aarch64__)
+constexpr int tile_pixels = 12;
+#elif defined(__AVX2__)
+constexpr int tile_pixels = 6;
+#else
+constexpr int tile_pixels = 5;
+#endif
+
+template <int P, int V>
+FCDD_INLINE void finish_tile(const ConvBlock& b, vec (&acc)[P][V], float* y) {
+  for (int i = 0; i < P; i++) {
+    for (int v = 0; v < V; v++) {
+      vec value = acc[i][v];
+      if (b.leaky) value = value > 0 ? value : b.slope * value;
+      float* to = y + i * b.y_pixel + v * lanes;
+      const int left = b.filters - v * lanes;
+      if (left >= lanes) {
+        store(to, value);
+      } else {
+        store_n(to, value, left);
+      }
+    }
+  }
+}
+
+// Groups of three pixels share a pointer: base, base + stride and base + 2 stride are x86 addressing modes.
+template <int P, int V>
+void conv_tile(const ConvBlock& b, const float* x, float* y) {
+  constexpr int groups = (P + 2) / 3;
+  vec acc[P][V];
+  for (int v = 0; v < V; v++) {
+    const int left = b.filters - v * lanes;
+    const vec start = b.bias == nullptr ? vec{}
+                      : left >= lanes   ? load(b.bias + v * lanes)
+                                        : load_n(b.bias + v * lanes, left);
+    for (int i = 0; i < P; i++) acc[i][v] = start;
+  }
+  const float* w = b.w;
+  const int64_t stride = b.x_pixel;
+  for (int r = 0; r < b.kernel; r++) {
+    const float* base[groups];
+    for (int g = 0; g < groups; g++) base[g] = x + r * b.x_tap + 3 * g * stride;
+#pragma GCC unroll 4
+    for (int j = 0; j < b.run; j++) {
+      vec weight[V];
+      for (int v = 0; v < V; v++) weight[v] = load(w + v * lanes);
+      for (int i = 0; i < P; i++) {
+        const vec value = splat(base[i / 3][(i % 3) * stride + j]);
+        for (int v = 0; v < V; v++) acc[i][v] = fma(value, weight[v], acc[i][v]);
+      }
+      w += panel_width;
+    }
+  }
+  finish_tile<P, V>(b, acc, y);
+}
+
+using ConvTile = void (*)(const ConvBlock&, const float*, float*);
+
+// conv_tiles<V>[P] does P pixels.
+template <int V, int... P>
+struct ConvTiles {
+  static constexpr ConvTile of[] = {nullptr, conv_tile<P, V>...};
+};
+#if defined(__AVX512F__) || defined(__aarch64__)
+template <int V>
+using AllConvTiles = ConvTiles<V, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
+#else
+template <int V>
+using AllConvTiles = ConvTiles<V, 1, 2, 3, 4, 5, 6>;
+#endif
+
+void conv_panel(const ConvBlock& b) {
+  const ConvTile* tiles = b.filters > lanes ? AllConvTiles<2>::of : AllConvTiles<1>::of;
+  const int count = (b.width + tile_pixels - 1) / tile_pixels;
+  for (int row = 0; row < b.rows; row++) {
+    for (int t = 0, done = 0; t < count; t++) {
+      const int pixels = (b.width - done) / (count - t);
+      tiles[pixels](b, b.x + row * b.x_row + done * b.x_pixel, b.y + row * b.y_row + done * b.y_pixel);
+      done += pixels;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fcdd::cpu
