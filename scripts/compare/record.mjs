@@ -1,5 +1,5 @@
 /** What every comparison shares: statistics, what it was measured on, and runs that are kept so that it can resume. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname } from 'node:path';
@@ -31,6 +31,40 @@ export async function resumable(path, run) {
   const result = await run();
   writeJson(path, result);
   return result;
+}
+
+const POLL_MS = 200;
+
+/** Peak resident memory of a process so far, in MiB; null when it is gone. */
+function peakOf(pid) {
+  try {
+    const match = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return match ? Number(match[1]) / 1024 : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Runs a program to its end: its standard output and its peak resident memory. Throws when it fails. */
+export async function runMeasured(command, args, env = {}) {
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (part) => {
+    stdout += part;
+  });
+  let peakMiB = 0;
+  const poll = setInterval(() => {
+    peakMiB = Math.max(peakMiB, peakOf(child.pid) ?? 0);
+  }, POLL_MS);
+  const status = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  }).finally(() => clearInterval(poll));
+  if (status !== 0) throw new Error(`${command} ${args.slice(0, 2).join(' ')} ended with ${status}`);
+  return { stdout, peakMiB };
 }
 
 function text(command, args) {
