@@ -69,7 +69,8 @@ export function groupIndices(groups: readonly string[]): { of: Uint32Array; coun
   return { of, count: index.size };
 }
 
-function countPairs(
+/** Pairs between groups of images; `groups` from groupIndices. */
+export function countPairs(
   scores: ArrayLike<number>,
   labels: ArrayLike<number>,
   groups: { of: Uint32Array; count: number },
@@ -115,7 +116,23 @@ function addWins(
   pairs.positives[group]! += weight;
 }
 
-/** Interval from pair counts; see PixelRoc.pairs for pixels. */
+/** Pair counts of larger groups: `target[g]` names the group that g becomes part of, null leaves it out. */
+export function mergePairs(pairs: PairCounts, target: readonly (string | null)[]): PairCounts {
+  const size = target.length;
+  const kept = target.map((_, g) => g).filter((g) => target[g] !== null);
+  const { of, count } = groupIndices(kept.map((g) => target[g]!));
+  const merged = emptyPairs(count);
+  kept.forEach((p, i) => {
+    merged.positives[of[i]!]! += pairs.positives[p]!;
+    merged.negatives[of[i]!]! += pairs.negatives[p]!;
+    kept.forEach((n, k) => {
+      merged.wins[of[i]! * count + of[k]!]! += pairs.wins[p * size + n]!;
+    });
+  });
+  return merged;
+}
+
+/** Interval from pair counts. */
 export function bootstrapPairs(pairs: PairCounts, options: BootstrapOptions = {}): Interval | null {
   const { replicates = 2000, level = 0.95, seed = 0 } = options;
   checkOptions(replicates, level);

@@ -9,7 +9,22 @@
  */
 import type { Mask } from '../data/types.js';
 import { FcddError } from '../errors.js';
-import { emptyPairs, groupIndices, type PairCounts } from './bootstrap.js';
+import {
+  type BootstrapOptions,
+  bootstrapPairs,
+  groupIndices,
+  type Interval,
+  mergePairs,
+} from './bootstrap.js';
+import {
+  addCounts,
+  copyCounts,
+  countPixels,
+  type PixelCounts,
+  type PixelEntry,
+  pixelEntry,
+} from './pixel-counts.js';
+import { pairsOfGroups } from './pixel-pairs.js';
 import { areaOfRanked, curveOfRanked, type RankedCounts, type RocCurve } from './roc.js';
 import { ValueTable } from './value-table.js';
 
@@ -24,21 +39,8 @@ export interface PixelRocResult {
   anomalousPixels: number;
 }
 
-/** What a map pixel stands for: sparse positives, and how often each map row and column is repeated. */
-interface Entry {
-  type: string | null;
-  map: Float32Array;
-  width: number;
-  rows: Uint32Array;
-  columns: Uint32Array;
-  /** Indices of map pixels with anomalous original pixels, and their number. */
-  at: Uint32Array;
-  count: Uint32Array;
-}
-
 export class PixelRoc {
-  readonly #entries: Entry[] = [];
-  #lowest = Number.POSITIVE_INFINITY;
+  readonly #entries: PixelEntry[] = [];
 
   /**
    * Adds one image.
@@ -47,20 +49,13 @@ export class PixelRoc {
    * @param type anomaly type, null for a normal image
    */
   add(map: Float32Array, height: number, width: number, mask: Mask, type: string | null = null): void {
-    this.#lowest = Math.min(this.#lowest, checkedMinimum(map, height, width, mask));
-    this.#entries.push({
-      type,
-      map,
-      width,
-      rows: repeats(height, mask.height),
-      columns: repeats(width, mask.width),
-      ...anomalousPixels(height, width, mask),
-    });
+    this.#entries.push(pixelEntry(map, height, width, mask, type));
   }
 
   /** @param maxPoints of the curve */
   result(maxPoints = 200): PixelRocResult {
     const table = this.#table();
+    const lowest = this.#entries.reduce((least, e) => Math.min(least, e.lowest), Number.POSITIVE_INFINITY);
     const normal = countPixels(
       this.#entries.filter((e) => e.type === null),
       table,
@@ -71,12 +66,9 @@ export class PixelRoc {
       const counts = countPixels(entries, table);
       addCounts(total, counts);
       addCounts(counts, normal);
-      perType.push([
-        type,
-        { images: entries.length, rocAuc: areaOfRanked(ranked(counts, table, this.#lowest)) },
-      ]);
+      perType.push([type, { images: entries.length, rocAuc: areaOfRanked(ranked(counts, table, lowest)) }]);
     }
-    const all = ranked(total, table, this.#lowest);
+    const all = ranked(total, table, lowest);
     return {
       rocAuc: areaOfRanked(all),
       curve: curveOfRanked(all, maxPoints),
@@ -88,29 +80,39 @@ export class PixelRoc {
   }
 
   /**
-   * Pair counts between groups of images, for bootstrapPairs.
+   * Bootstrap intervals of the ROC-AUC by groups of images, in all and per anomaly type; exact, see bootstrap.ts.
    * @param groups name of the group of each image, in the order of add
-   * @param type only this anomaly type's images and the normal ones
+   * @returns null where there are no anomalous or no normal pixels or fewer than two groups
    */
-  pairs(groups: readonly string[], type?: string): PairCounts {
+  intervals(
+    groups: readonly string[],
+    options: BootstrapOptions = {},
+  ): { all: Interval | null; perType: Record<string, Interval | null> } {
     if (groups.length !== this.#entries.length) {
       throw new FcddError(
         'FCDD_INVALID_ARGUMENT',
         `expected one group per image added, received ${groups.length} groups for ${this.#entries.length} images`,
       );
     }
-    const chosen = this.#entries.map((_, i) => i).filter((i) => this.#isOf(i, type));
-    const { of, count } = groupIndices(chosen.map((i) => groups[i]!));
-    const members: Entry[][] = Array.from({ length: count }, () => []);
-    chosen.forEach((entry, k) => {
-      members[of[k]!]!.push(this.#entries[entry]!);
+    // Images of one group and type are counted together once; every figure is a sum over such cells.
+    const cells = groupIndices(this.#entries.map(({ type }, i) => JSON.stringify([type, groups[i]])));
+    const members: PixelEntry[][] = Array.from({ length: cells.count }, () => []);
+    const groupOfCell: string[] = [];
+    this.#entries.forEach((entry, i) => {
+      members[cells.of[i]!]!.push(entry);
+      groupOfCell[cells.of[i]!] = groups[i]!;
     });
-    return pairsOfGroups(members, this.#table());
-  }
-
-  #isOf(i: number, type: string | undefined): boolean {
-    const own = this.#entries[i]!.type;
-    return type === undefined || own === null || own === type;
+    const pairs = pairsOfGroups(members, this.#table());
+    const interval = (type?: string) => {
+      const chosen = members.map(([entry]) => type === undefined || (entry!.type ?? type) === type);
+      const target = groupOfCell.map((group, cell) => (chosen[cell] ? group : null));
+      return bootstrapPairs(mergePairs(pairs, target), options);
+    };
+    const types = [...groupByType(this.#entries).keys()];
+    return {
+      all: interval(),
+      perType: Object.fromEntries(types.map((type) => [type, interval(type)])),
+    };
   }
 
   /** The distinct values of map pixels that cover an anomaly. */
@@ -125,52 +127,8 @@ export class PixelRoc {
   }
 }
 
-/**
- * Counts against a table of T values, lowest first. `positives[t]` have the value t; `negatives[2t+1]` too;
- * `negatives[2t]` lie between the values t−1 and t (the last entry, 2T, above all).
- */
-interface Counts {
-  positives: Float64Array;
-  negatives: Float64Array;
-}
-
-function countPixels(entries: readonly Entry[], table: ValueTable): Counts {
-  const counts = {
-    positives: new Float64Array(table.values.length),
-    negatives: new Float64Array(2 * table.values.length + 1),
-  };
-  for (const entry of entries) countEntry(entry, table, counts);
-  return counts;
-}
-
-function countEntry(entry: Entry, table: ValueTable, { positives, negatives }: Counts): void {
-  const { map, width, rows, columns, at, count } = entry;
-  for (let y = 0; y < rows.length; y++) {
-    const repeat = rows[y]!;
-    if (repeat === 0) continue;
-    for (let x = 0; x < width; x++) {
-      const pixels = repeat * columns[x]!;
-      if (pixels > 0) negatives[table.slot(map[y * width + x]!)]! += pixels;
-    }
-  }
-  for (let k = 0; k < at.length; k++) {
-    const slot = table.slot(map[at[k]!]!);
-    negatives[slot]! -= count[k]!;
-    positives[(slot - 1) / 2]! += count[k]!;
-  }
-}
-
-function copyCounts({ positives, negatives }: Counts): Counts {
-  return { positives: positives.slice(), negatives: negatives.slice() };
-}
-
-function addCounts(to: Counts, from: Counts): void {
-  for (let i = 0; i < to.positives.length; i++) to.positives[i]! += from.positives[i]!;
-  for (let i = 0; i < to.negatives.length; i++) to.negatives[i]! += from.negatives[i]!;
-}
-
 /** Highest first, as the ROC functions take it, with the threshold that reaches just as far down. */
-function ranked({ positives, negatives }: Counts, { values }: ValueTable, lowest: number): RankedCounts {
+function ranked({ positives, negatives }: PixelCounts, { values }: ValueTable, lowest: number): RankedCounts {
   const slots = negatives.length;
   const result = {
     values: new Float64Array(slots),
@@ -197,101 +155,14 @@ function nextAbove(value: number): number {
   return word[0]!;
 }
 
-/** For each group of negatives the number below each value, against each group's positives of that value. */
-function pairsOfGroups(members: readonly Entry[][], table: ValueTable): PairCounts {
-  const pairs = emptyPairs(members.length);
-  const size = table.values.length;
-  const positives = members.map((entries) => sparsePositives(entries, table));
-  positives.forEach((p, g) => {
-    pairs.positives[g] = sum(p.count);
-  });
-  const wins = new Float64Array(size);
-  members.forEach((entries, n) => {
-    const { negatives } = countPixels(entries, table);
-    let below = 0;
-    for (let t = 0; t < size; t++) {
-      below += negatives[2 * t]!;
-      wins[t] = below + negatives[2 * t + 1]! / 2;
-      below += negatives[2 * t + 1]!;
-    }
-    pairs.negatives[n] = below + negatives[2 * size]!;
-    positives.forEach((p, g) => {
-      let won = 0;
-      for (let k = 0; k < p.at.length; k++) won += p.count[k]! * wins[p.at[k]!]!;
-      pairs.wins[g * members.length + n] = won;
-    });
-  });
-  return pairs;
-}
-
-function sparsePositives(entries: readonly Entry[], table: ValueTable) {
-  const at: number[] = [];
-  const count: number[] = [];
-  for (const entry of entries) {
-    for (let k = 0; k < entry.at.length; k++) {
-      at.push((table.slot(entry.map[entry.at[k]!]!) - 1) / 2);
-      count.push(entry.count[k]!);
-    }
-  }
-  return { at: Uint32Array.from(at), count: Float64Array.from(count) };
-}
-
-/** How many of `out` original rows (or columns) take their value from each of `size` map rows. */
-function repeats(size: number, out: number): Uint32Array {
-  const counts = new Uint32Array(size);
-  for (let i = 0; i < out; i++) counts[Math.floor((i * size) / out)]!++;
-  return counts;
-}
-
-/** Map pixels that stand for anomalous original pixels, and how many each. */
-function anomalousPixels(height: number, width: number, mask: Mask): { at: Uint32Array; count: Uint32Array } {
-  const counts = new Uint32Array(height * width);
-  for (let y = 0; y < mask.height; y++) {
-    const row = Math.floor((y * height) / mask.height) * width;
-    for (let x = 0; x < mask.width; x++) {
-      if (mask.data[y * mask.width + x] !== 0) counts[row + Math.floor((x * width) / mask.width)]!++;
-    }
-  }
-  const at = counts.reduce<number[]>((found, n, i) => {
-    if (n > 0) found.push(i);
-    return found;
-  }, []);
-  return { at: Uint32Array.from(at), count: Uint32Array.from(at, (i) => counts[i]!) };
-}
-
-function groupByType(entries: readonly Entry[]): Map<string, Entry[]> {
-  const groups = new Map<string, Entry[]>();
+function groupByType(entries: readonly PixelEntry[]): Map<string, PixelEntry[]> {
+  const groups = new Map<string, PixelEntry[]>();
   for (const entry of entries) {
     if (entry.type === null) continue;
     if (!groups.has(entry.type)) groups.set(entry.type, []);
     groups.get(entry.type)!.push(entry);
   }
   return groups;
-}
-
-function checkedMinimum(map: Float32Array, height: number, width: number, mask: Mask): number {
-  if (map.length !== height * width || map.length === 0) {
-    throw new FcddError(
-      'FCDD_INVALID_ARGUMENT',
-      `expected a map of ${height}×${width} values, received ${map.length}`,
-    );
-  }
-  if (mask.data.length !== mask.height * mask.width || mask.data.length === 0) {
-    throw new FcddError(
-      'FCDD_INVALID_ARGUMENT',
-      `expected a mask of ${mask.height}×${mask.width} values, received ${mask.data.length}`,
-    );
-  }
-  let lowest = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < map.length; i++) {
-    lowest = Math.min(lowest, map[i]!);
-    if (!Number.isFinite(map[i])) {
-      throw new FcddError('FCDD_INVALID_ARGUMENT', `expected finite pixel scores, received ${map[i]}`, {
-        hint: 'A network that has diverged gives such scores: train again with a lower learning rate.',
-      });
-    }
-  }
-  return lowest;
 }
 
 function sum(values: ArrayLike<number>): number {

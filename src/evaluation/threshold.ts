@@ -63,7 +63,10 @@ export function isAnomalous(score: number, threshold: number): boolean {
  */
 export function heldOut(n: number, seed: number, fraction = 0.1): number[] {
   if (!(fraction >= 0 && fraction < 1)) {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', `expected a fraction of at least 0 and below 1, received ${fraction}`);
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `expected a fraction of at least 0 and below 1, received ${fraction}`,
+    );
   }
   if (n < 2 || fraction === 0) return [];
   const count = Math.min(n - 1, Math.max(1, Math.round(n * fraction)));

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Mask } from '../../src/data/types.js';
 import { areaOfPairs } from '../../src/evaluation/bootstrap.js';
+import { pixelEntry } from '../../src/evaluation/pixel-counts.js';
+import { pairsOfGroups } from '../../src/evaluation/pixel-pairs.js';
 import { PixelRoc } from '../../src/evaluation/pixel-roc.js';
 import { rocAuc } from '../../src/evaluation/roc.js';
 import { ValueTable } from '../../src/evaluation/value-table.js';
@@ -94,7 +96,13 @@ describe('PixelRoc', () => {
         fc.array(image, { minLength: 2, maxLength: 5 }),
         fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 5, maxLength: 5 }),
         (images, weights) => {
-          const pairs = collect(images).pairs(images.map((_, i) => String(i)));
+          const entries = images.map((i) => pixelEntry(i.map, i.height, i.width, i.mask, i.type));
+          const values = entries.flatMap((e) => Array.from(e.at, (i) => e.map[i]!));
+          const table = new ValueTable(Float32Array.from(values));
+          const pairs = pairsOfGroups(
+            entries.map((entry) => [entry]),
+            table,
+          );
           const used = weights.slice(0, images.length);
           expectEqual(areaOfPairs(pairs, Float64Array.from(used)), bruteForce(images, used));
         },
