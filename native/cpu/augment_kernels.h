@@ -51,8 +51,8 @@ struct AugmentKernels {
 
   // Bytes straight to normalised values (no noise; unit is in gain).
   void (*scale_bytes)(const ValueScale& s, const uint8_t* bytes, int64_t pixels, int channels, float* x);
-  // Bytes and normals (already in x) to clamped values around the centre; returns their sum.
-  double (*noisy)(const ValueScale& s, const uint8_t* bytes, int64_t n, float* x);
+  // Bytes and normals to clamped values around the centre; returns their sum.
+  double (*noisy)(const ValueScale& s, const uint8_t* bytes, const float* normals, int64_t n, float* x);
   // Sum of |x - mean|; and x * gain + bias.
   double (*deviation)(const float* x, int64_t n, float mean);
   void (*scale)(const ValueScale& s, int64_t pixels, int channels, float* x);

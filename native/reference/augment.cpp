@@ -69,9 +69,9 @@ int32_t supervise(const FcddAugment& a, const Images& images, const Images& expo
 void place(const FcddPipeline& p, const Placement& where, const Sample& s, bool whole, int32_t label,
            uint8_t* bytes, uint8_t* mask) {
   for (int32_t y = 0; y < p.height; y++) {
-    const int64_t row = source_row(where, p, s.height, y);
+    const int64_t row = source_row(where, s.height, y);
     for (int32_t x = 0; x < p.width; x++) {
-      const int64_t column = source_column(where, p, s.width, x);
+      const int64_t column = source_column(where, p.width, s.width, x);
       const int64_t source = row * s.width + column, target = int64_t{y} * p.width + x;
       const bool padding = row < 0 || column < 0;
       for (int32_t c = 0; c < p.channels; c++) {

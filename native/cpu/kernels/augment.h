@@ -228,10 +228,11 @@ FCDD_INLINE double sum_of(const double (&lane)[16]) {
   return sum;
 }
 
-double augment_noisy(const ValueScale& s, const uint8_t* __restrict bytes, int64_t n, float* __restrict x) {
+double augment_noisy(const ValueScale& s, const uint8_t* __restrict bytes, const float* __restrict normals,
+                     int64_t n, float* __restrict x) {
   const float low = s.clamp ? s.low : -3e38f, high = s.clamp ? s.high : 3e38f;
   for (int64_t i = 0; i < n; i++) {
-    const float v = static_cast<float>(bytes[i] - s.centre) * s.unit + s.sigma * x[i];
+    const float v = static_cast<float>(bytes[i] - s.centre) * s.unit + s.sigma * normals[i];
     const float above = v < low ? low : v;
     x[i] = above > high ? high : above;
   }

@@ -59,13 +59,13 @@ FCDD_SHARED constexpr int32_t source_index(int32_t first, int32_t resized, int32
   if (at < 0 || at >= resized) return -1;
   return in == resized ? at : nearest_source(at, in, resized);
 }
-FCDD_SHARED constexpr int32_t source_row(const Placement& p, const FcddPipeline&, int32_t stored_height,
-                                         int32_t y) {
+FCDD_SHARED constexpr int32_t source_row(const Placement& p, int32_t stored_height, int32_t y) {
   return source_index(p.top, p.height, stored_height, y);
 }
-FCDD_SHARED constexpr int32_t source_column(const Placement& p, const FcddPipeline& pipeline,
-                                            int32_t stored_width, int32_t x) {
-  return source_index(p.left, p.width, stored_width, p.flip ? pipeline.width - 1 - x : x);
+// `width` is that of the network's input.
+FCDD_SHARED constexpr int32_t source_column(const Placement& p, int32_t width, int32_t stored_width,
+                                            int32_t x) {
+  return source_index(p.left, p.width, stored_width, p.flip ? width - 1 - x : x);
 }
 
 // Extents of a stored image after the pipeline's resize, before padding.
