@@ -59,6 +59,10 @@ struct IsaTable {
   void (*moments)(const float* x, int64_t pixels, int64_t stride, int channels, double* total,
                   double* squares);
 
+  // For benchmarks: `iterations` rounds of independent chains of FMA in registers.
+  void (*fma_chains)(int64_t iterations);
+  int flops_per_fma_iteration;
+
   void (*axpy)(int n, float a, const float* x, float* y);  // y += a x
   float (*dot)(int n, const float* x, const float* y);     // fixed order of summation
   void (*sgd)(int n, float lr, float weight_decay, float momentum, bool first, float* w, const float* grad,

@@ -8,6 +8,22 @@
 namespace fcdd::cpu {
 namespace {
 
+constexpr int fma_chain_count = 10;  // at least latency x units
+
+void fma_chains(int64_t iterations) {
+  vec acc[fma_chain_count] = {};
+  vec a = splat(0.999f), b = splat(0.5f);
+  for (int64_t i = 0; i < iterations; i++) {
+#pragma GCC unroll 10
+    for (int c = 0; c < fma_chain_count; c++) acc[c] = fma(acc[c], a, b);
+    asm volatile("");
+  }
+  vec sum = {};
+  for (int c = 0; c < fma_chain_count; c++) sum += acc[c];
+  volatile float sink = sum_lanes(sum);
+  (void)sink;
+}
+
 void axpy(int n, float a, const float* x, float* y) {
   const vec va = splat(a);
   int i = 0;

@@ -7,19 +7,21 @@
 #include "cpu/kernels/sums.h"
 #include "cpu/kernels/weight_grad.h"
 
-#define FCDD_DEFINE_ISA_TABLE(table, label)   \
-  namespace fcdd::cpu {                       \
-  extern const IsaTable table;                \
-  const IsaTable table = {                    \
-      .name = label,                          \
-      .panel = panel_width,                   \
-      .conv_panel = conv_panel,               \
-      .weight_grad_panel = weight_grad_panel, \
-      .sums = sums,                           \
-      .moments = moments,                     \
-      .axpy = axpy,                           \
-      .dot = dot,                             \
-      .sgd = sgd,                             \
-      .adam = adam,                           \
-  };                                          \
+#define FCDD_DEFINE_ISA_TABLE(table, label)                   \
+  namespace fcdd::cpu {                                       \
+  extern const IsaTable table;                                \
+  const IsaTable table = {                                    \
+      .name = label,                                          \
+      .panel = panel_width,                                   \
+      .conv_panel = conv_panel,                               \
+      .weight_grad_panel = weight_grad_panel,                 \
+      .sums = sums,                                           \
+      .moments = moments,                                     \
+      .fma_chains = fma_chains,                               \
+      .flops_per_fma_iteration = 2 * lanes * fma_chain_count, \
+      .axpy = axpy,                                           \
+      .dot = dot,                                             \
+      .sgd = sgd,                                             \
+      .adam = adam,                                           \
+  };                                                          \
   }
