@@ -85,7 +85,7 @@ export function sortedSummary(scores: ArrayLike<number>, limit = 1000): number[]
 
 function calibrationNote(n: number, rate: number, tooFew: boolean): string {
   if (!tooFew) {
-    return `Holds for normal images like the held-out ones; ${n} of them leave the spread given as likely.`;
+    return 'Holds for normal images like the held-out ones: calibrate again when camera, light or product change.';
   }
   const needed = Math.ceil(1 / rate - 1 - 1e-9);
   return (

@@ -55,6 +55,7 @@ const layout = {
   bar: 150,
 };
 const empty: Colour = [240, 242, 245];
+const hairline: Colour = [208, 215, 222];
 
 /** Longest caption that fits below a cell, in characters. */
 const captionLength = 17;
@@ -170,12 +171,15 @@ async function drawCell(
     return;
   }
   const fitted = await fitPicture(picture, cellSize);
-  drawPicture(
+  const y = top + Math.floor((cellSize - fitted.height) / 2);
+  const x = left + Math.floor((cellSize - fitted.width) / 2);
+  // A hairline around it, so that a white mask does not run into the white page.
+  fillRectangle(
     canvas,
-    fitted,
-    top + Math.floor((cellSize - fitted.height) / 2),
-    left + Math.floor((cellSize - fitted.width) / 2),
+    { top: y - 1, left: x - 1, height: fitted.height + 2, width: fitted.width + 2 },
+    frame ?? hairline,
   );
+  drawPicture(canvas, fitted, y, x);
 }
 
 function shorten(text: string): string {

@@ -27,7 +27,7 @@ export interface OverlayOptions {
 }
 
 /** Share of the colour where the map is at the lower and at the upper end of the scale: defects stand out. */
-const overlayAlpha = { low: 0.25, high: 0.7 };
+const overlayAlpha = { low: 0.15, high: 0.65 };
 
 /** The image with its heatmap over it, in the image's size. */
 export function overlay(options: OverlayOptions): Picture {

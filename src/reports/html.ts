@@ -202,7 +202,7 @@ function picture({ title, caption, path, png }: ReportPicture): string {
       : relativeUrl(path);
   return (
     `<figure><a href="${relativeUrl(path)}"><img class="sheet" alt="${escapeMarkup(title)}" src="${source}" loading="lazy"></a>` +
-    `<figcaption>${escapeMarkup(title)}${caption ? `. ${escapeMarkup(caption)}` : ''}</figcaption></figure>`
+    `${caption ? `<figcaption>${escapeMarkup(caption)}</figcaption>` : ''}</figure>`
   );
 }
 

@@ -58,38 +58,35 @@ export async function renderSheets(
 ): Promise<{ sheets: RenderedSheet[]; scale: Scale | null }> {
   if (source.records.length === 0) return { sheets: [], scale: null };
   const scale = options.scale ?? sourceScale(source, options);
-  const sheets: RenderedSheet[] = [];
-  for (const label of [0, 1] as const) {
+  const sheet = (name: string, title: string, parts: Part[], own: Scale | 'local' = scale) =>
+    sheetOf(source, options, own, name, title, parts);
+  const steps = ([0, 1] as const)
+    .map((label) => ({ title: capital(labelNames[label]), indices: equalSteps(byScore(source, label)) }))
+    .filter(({ indices }) => indices.length > 0);
+  const rankTitle = 'Test images at equal steps of rank';
+  const sheets = [await sheet('ranks-global', `${rankTitle}, one scale for all`, steps)];
+  for (const label of [1, 0] as const) {
     const ranked = byScore(source, label);
     if (ranked.length === 0) continue;
     const name = labelNames[label];
     const inOrder = [...ranked].sort((a, b) => a - b).slice(0, first);
+    const title =
+      inOrder.length === 1 ? `First ${name} test image` : `First ${inOrder.length} ${name} test images`;
     sheets.push(
-      await sheetOf(source, options, scale, `first-${name}`, `First ${inOrder.length} ${name} test images`, [
-        { indices: inOrder },
+      await sheet(`first-${name}`, title, [{ indices: inOrder }]),
+      await sheet(`extremes-${name}`, `Least and most anomalous of the ${name} test images`, [
+        { title: 'Lowest scores', indices: ranked.slice(0, extremes) },
+        { title: 'Highest scores', indices: ranked.slice(-extremes) },
       ]),
-      await sheetOf(
-        source,
-        options,
-        scale,
-        `extremes-${name}`,
-        `Least and most anomalous of the ${name} test images`,
-        [
-          { title: 'Lowest scores', indices: ranked.slice(0, extremes) },
-          { title: 'Highest scores', indices: ranked.slice(-extremes) },
-        ],
-      ),
     );
   }
-  const steps = ([0, 1] as const)
-    .map((label) => ({ title: capital(labelNames[label]), indices: equalSteps(byScore(source, label)) }))
-    .filter(({ indices }) => indices.length > 0);
-  const title = 'Test images at equal steps of rank';
-  sheets.push(
-    await sheetOf(source, options, scale, 'ranks-global', `${title}, one scale for all`, steps),
-    await sheetOf(source, options, 'local', 'ranks-local', `${title}, each scaled by itself`, steps),
-  );
+  sheets.push(await sheet('ranks-local', `${rankTitle}, each scaled by itself`, steps, 'local'));
   return { sheets, scale };
+}
+
+interface Part {
+  title?: string;
+  indices: number[];
 }
 
 const labelNames = { 0: 'normal', 1: 'anomalous' } as const;
@@ -106,7 +103,7 @@ async function sheetOf(
   scale: Scale | 'local',
   name: string,
   title: string,
-  parts: { title?: string; indices: number[] }[],
+  parts: Part[],
 ): Promise<RenderedSheet> {
   const withMasks = parts.some(({ indices }) => indices.some((i) => source.mask(i) !== null));
   const sheet: Sheet = {
