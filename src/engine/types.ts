@@ -185,7 +185,13 @@ export interface Trainer extends Disposable {
   readonly updates: number;
   readonly reservedBytes: number;
   /** Runs steps [first, first+steps) of `epoch` natively in one call; an abort stops between steps. */
-  run(options: { epoch: number; first: number; steps: number; lr: number; signal?: AbortSignal }): Promise<StepReport>;
+  run(options: {
+    epoch: number;
+    first: number;
+    steps: number;
+    lr: number;
+    signal?: AbortSignal;
+  }): Promise<StepReport>;
   /** One step on a batch from outside. */
   trainStep(batch: Batch, lr: number): Promise<StepReport>;
   /** Loss and gradients without an update. */
