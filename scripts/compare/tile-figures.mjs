@@ -4,9 +4,11 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { bootstrapPairs, countPairs, groupIndices } from '../../dist/evaluation/bootstrap.js';
-import { PixelRoc } from '../../dist/evaluation/pixel-roc.js';
+import { bootstrapPairs, countPairs, groupIndices, mergePairs } from '../../dist/evaluation/bootstrap.js';
+import { pixelEntry } from '../../dist/evaluation/pixel-counts.js';
+import { pairsOfGroups } from '../../dist/evaluation/pixel-pairs.js';
 import { rocAuc } from '../../dist/evaluation/roc.js';
+import { ValueTable } from '../../dist/evaluation/value-table.js';
 
 /** Pictures of one tile follow each other in `num`; a larger gap starts another tile. */
 const TILE_GAP = 200;
@@ -67,13 +69,33 @@ function imageFigure(records, groups, runs, type) {
   );
 }
 
-function pixelRocOf({ records, masks }, { maps, height, width }) {
-  const roc = new PixelRoc();
+/** The distinct values of map pixels that cover an anomaly. */
+const valueTable = (entries) =>
+  new ValueTable(Float32Array.from(entries.flatMap(({ map, at }) => Array.from(at, (i) => map[i]))));
+
+/** Pixel pairs of a run between cells of pictures; `cells` numbers each picture's cell. */
+function pixelPairs({ records, masks }, cells, { maps, height, width }) {
   const size = height * width;
-  records.forEach(({ label, type }, i) => {
-    roc.add(maps.subarray(i * size, (i + 1) * size), height, width, masks[i], label === 0 ? null : type);
+  const entries = records.map(({ label, type }, i) =>
+    pixelEntry(maps.subarray(i * size, (i + 1) * size), height, width, masks[i], label === 0 ? null : type),
+  );
+  const members = Array.from({ length: cells.count }, () => []);
+  entries.forEach((entry, i) => {
+    members[cells.of[i]].push(entry);
   });
-  return roc;
+  return pairsOfGroups(members, valueTable(entries));
+}
+
+/** A function of a defect type (null: all) that gives the pixel figure. A cell is one tile's pictures of one type. */
+function pixelFigures(test, groups, runs) {
+  const { records } = test;
+  const cells = groupIndices(records.map(({ type }, i) => JSON.stringify([type, groups[i]])));
+  const pairs = meanPairs(runs.map((run) => pixelPairs(test, cells, run)));
+  return (type) => {
+    const target = new Array(cells.count).fill(null);
+    for (const i of indicesOf(records, type)) target[cells.of[i]] = groups[i];
+    return withInterval([mergePairs(pairs, target)]);
+  };
 }
 
 /** Defect types of a test split, in order. */
@@ -86,13 +108,13 @@ export const defectTypes = (records) =>
  */
 export function heatmapFigures(test, runs) {
   const groups = tileGroups(test.records.map((record) => record.name));
-  const rocs = runs.map((run) => pixelRocOf(test, run));
+  const pixelFigure = pixelFigures(test, groups, runs);
   const figures = {};
   for (const type of [...defectTypes(test.records), null]) {
     figures[type ?? 'all'] = {
       images: test.records.filter((r) => r.label === 1 && (type === null || r.type === type)).length,
       image: imageFigure(test.records, groups, runs, type),
-      pixel: withInterval(rocs.map((roc) => roc.pairs(groups, type ?? undefined))),
+      pixel: pixelFigure(type),
     };
   }
   return figures;
