@@ -2,10 +2,11 @@
  * The defects of the demo's test images, each with its exact mask.
  *
  * Guarantees, for every defect: outside the mask nothing changes; no channel changes by more than MAX_CONTRAST of the
- * range; the mask covers MIN_AREA … MAX_AREA of the image. None of these shapes occurs among the synthetic anomalies
- * that a network is trained with (confetti: blurred dark squares), so finding them is a task.
+ * range; the mask covers MIN_AREA … MAX_AREA of the image. A network is trained with anomalies of another kind
+ * (anomalies.ts, or confetti), so finding these is a task.
  */
-import { type Canvas, CHANNELS, createCanvas, SIZE } from './image.js';
+import { areaOf, type Defect, drawChange, type Place } from './change.js';
+import { type Canvas, CHANNELS, SIZE } from './image.js';
 import { createLattice, sample, smoothstep } from './noise.js';
 import { between, direction, integer, type Random, sign } from './random.js';
 
@@ -19,27 +20,9 @@ export const MAX_AREA = 0.05;
 const FAINT = 0.1;
 const STRONG = 0.145;
 
-/** What a defect does to a clean image: the change (SIZE×SIZE×3, 0 outside the mask) and the mask (SIZE×SIZE, 0|1). */
-export interface Defect {
-  change: Canvas;
-  mask: Uint8Array;
-}
-
-type Place = (x: number, y: number) => readonly [number, number, number] | null;
-
-/** Evaluates `place` at every pixel; where it answers null the image stays as it is and the mask 0. */
+/** Evaluates `place` at every pixel, held within the largest amplitude. */
 function draw(place: Place): Defect {
-  const change = createCanvas();
-  const mask = new Uint8Array(SIZE * SIZE);
-  for (let pixel = 0; pixel < mask.length; pixel += 1) {
-    const delta = place(pixel % SIZE, Math.floor(pixel / SIZE));
-    if (delta === null) continue;
-    mask[pixel] = 1;
-    for (let c = 0; c < CHANNELS; c += 1) {
-      change[pixel * CHANNELS + c] = Math.min(STRONG, Math.max(-STRONG, delta[c]!));
-    }
-  }
-  return { change, mask };
+  return drawChange(STRONG, place);
 }
 
 /** A place for a defect that keeps `margin` pixels from the border. */
@@ -99,7 +82,10 @@ function scratch(random: Random): Defect {
   const points = curve(random, between(random, 28, 75));
   const width = between(random, 0.7, 1.3);
   const contrast = between(random, FAINT, STRONG) * sign(random);
+  const [mx, my] = points[points.length >> 1]!;
   return draw((x, y) => {
+    // No scratch reaches this far from its middle, so most of the picture needs no distance.
+    if (Math.abs(x - mx) > 50 || Math.abs(y - my) > 50) return null;
     const found = distanceTo(points, x, y);
     if (found === null) return null;
     const [distance, along] = found;
@@ -203,7 +189,7 @@ export const demoDefects = Object.keys(makers) as readonly DefectKind[];
 export function createDefect(kind: DefectKind, random: Random, clean: Canvas): Defect {
   for (;;) {
     const defect = makers[kind](random, clean);
-    const area = defect.mask.reduce((sum, pixel) => sum + pixel, 0) / defect.mask.length;
+    const area = areaOf(defect.mask);
     if (area >= MIN_AREA && area <= MAX_AREA) return defect;
   }
 }

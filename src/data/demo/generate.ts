@@ -2,6 +2,8 @@
  * Pictures of the demo: a surface under some light, clean or with one defect. A picture is a pure function of
  * (generator seed, surface, split, index): the same bytes on every machine, in any order, alone or among others.
  */
+import { createAnomaly } from './anomalies.js';
+import type { Defect } from './change.js';
 import { createDefect, type DefectKind } from './defects.js';
 import { type Canvas, CHANNELS, createCanvas, quantise, SIZE } from './image.js';
 import { between, createRandom, direction, type Random } from './random.js';
@@ -17,7 +19,7 @@ export type Surface = keyof typeof painters;
 export const demoSurfaces = Object.keys(painters) as readonly Surface[];
 
 /** What a picture is drawn for. Every part has random streams of its own, so no picture occurs in two. */
-export const parts = { train: 1, testNormal: 2, testDefect: 3 } as const;
+export const parts = { train: 1, testNormal: 2, testDefect: 3, trainAnomaly: 4 } as const;
 export type Part = keyof typeof parts;
 
 export interface PictureKey {
@@ -58,10 +60,25 @@ export function createClean(key: PictureKey): Uint8Array {
   return quantise(paintSurface(key));
 }
 
-/** The picture of createClean(key) with one defect on it, and the defect's mask (SIZE×SIZE, 0|1). */
-export function createDefective(key: PictureKey, kind: DefectKind): { pixels: Uint8Array; mask: Uint8Array } {
+/** Pixels (SIZE×SIZE×3) of a picture that is not clean, and which of them (SIZE×SIZE, 0|1) differ from createClean. */
+export interface Marked {
+  pixels: Uint8Array;
+  mask: Uint8Array;
+}
+
+function change(key: PictureKey, create: (random: Random, clean: Canvas) => Defect): Marked {
   const canvas = paintSurface(key);
-  const { change, mask } = createDefect(kind, stream(key, 3), canvas);
-  for (let i = 0; i < canvas.length; i += 1) canvas[i] = canvas[i]! + change[i]!;
+  const { change: difference, mask } = create(stream(key, 3), canvas);
+  for (let i = 0; i < canvas.length; i += 1) canvas[i] = canvas[i]! + difference[i]!;
   return { pixels: quantise(canvas), mask };
+}
+
+/** The picture of createClean(key) with one defect on it: for the test. */
+export function createDefective(key: PictureKey, kind: DefectKind): Marked {
+  return change(key, (random, clean) => createDefect(kind, random, clean));
+}
+
+/** The picture of createClean(key) with a synthetic anomaly on it: for training. */
+export function createAnomalous(key: PictureKey): Marked {
+  return change(key, createAnomaly);
 }

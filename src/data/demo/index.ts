@@ -16,7 +16,7 @@ import type {
   TrainingDefaults,
 } from '../types.js';
 import { demoDefects } from './defects.js';
-import { createClean, createDefective, demoSurfaces, type Surface } from './generate.js';
+import { createAnomalous, createClean, createDefective, demoSurfaces, type Surface } from './generate.js';
 import { CHANNELS, SIZE } from './image.js';
 
 export { type DefectKind, demoDefects } from './defects.js';
@@ -25,8 +25,9 @@ export { demoSurfaces, type Surface } from './generate.js';
 /** The generator seed of the data set. Fixed before anything was trained on it. */
 export const DEMO_SEED = 1;
 
-/** Normal training images, normal test images, and test images of each defect kind. */
-export const TRAIN_IMAGES = 200;
+/** Normal training images, synthetic anomalies to train on, normal test images, test images of each defect kind. */
+export const TRAIN_IMAGES = 240;
+export const TRAIN_ANOMALIES = 240;
 export const TEST_NORMALS = 80;
 export const TEST_DEFECTS_PER_KIND = 16;
 
@@ -45,7 +46,7 @@ function parseClass(name: string | undefined): DemoClass {
   const [surfaceName = '', seedText] = (name ?? demoSurfaces[0]!).split('@');
   const index = /^\d+$/.test(surfaceName)
     ? Number(surfaceName)
-    : demoSurfaces.findIndex((surface) => surface === surfaceName.toLowerCase());
+    : (demoSurfaces as readonly string[]).indexOf(surfaceName.toLowerCase());
   const surface = demoSurfaces[index];
   const seed = seedText === undefined ? DEMO_SEED : Number(seedText);
   const goodSeed = seedText === undefined || (/^\d+$/.test(seedText) && seed < 2 ** 31);
@@ -80,6 +81,18 @@ function createTrain({ surface, seed }: DemoClass): Split {
   const records = images.images.map((_, index): ImageRecord => {
     images.bytes.set(createClean({ seed, surface, part: 'train', index }), index * IMAGE_BYTES);
     return { name: `train/${surface}-${index}`, label: 0, type: 'good' };
+  });
+  return { images, records };
+}
+
+/** Synthetic anomalies with their masks, on pictures that are not among the normal ones. */
+function createAnomalies({ surface, seed }: DemoClass): Split {
+  const images = createStore(new Array<1>(TRAIN_ANOMALIES).fill(1), true);
+  const records = images.images.map((place, index): ImageRecord => {
+    const made = createAnomalous({ seed, surface, part: 'trainAnomaly', index });
+    images.bytes.set(made.pixels, place.pixels);
+    images.bytes.set(made.mask, place.mask!);
+    return { name: `train/synthetic-${index}`, label: 1, type: 'synthetic' };
   });
   return { images, records };
 }
@@ -137,12 +150,12 @@ export const demoDefaults: TrainingDefaults = {
   optimizer: 'adam',
   lr: 1e-3,
   weightDecay: 1e-6,
-  schedule: { kind: 'milestones', at: [20, 26], factor: 0.1 },
+  schedule: { kind: 'milestones', at: [20, 27], factor: 0.1 },
   model: 'cnn32-s',
   preprocessing: 'lcnaug1',
   sigma: 1.2,
   quantile: 0.97,
-  supervise: 'malformed-normal-gt',
+  supervise: 'other',
   noise: 'confetti',
 };
 
@@ -156,6 +169,7 @@ export async function openDemo(options: OpenOptions): Promise<DataSet> {
   const className = chosen.seed === DEMO_SEED ? chosen.surface : `${chosen.surface}@${chosen.seed}`;
   const nothing: Split = { images: createStore([], false), records: [] };
   const train = options.only === 'test' ? nothing : createTrain(chosen);
+  const anomalies = options.only === 'test' ? null : createAnomalies(chosen);
   const test = options.only === 'train' ? null : createTest(chosen);
   const defects = `${TEST_DEFECTS_PER_KIND} each of ${demoDefects.join(', ')}`;
   return {
@@ -166,7 +180,7 @@ export async function openDemo(options: OpenOptions): Promise<DataSet> {
     grey: false,
     stored: { fit: 'native', height: SIZE, width: SIZE, interpolation: 'nearest' },
     train,
-    anomalies: null,
+    anomalies,
     test,
     testMissing: test === null ? 'only the training images were asked for' : null,
     pixelwise: true,
@@ -176,7 +190,7 @@ export async function openDemo(options: OpenOptions): Promise<DataSet> {
     pipelines,
     summary: [
       `demo, surface "${className}" (generated, ${SIZE}×${SIZE}, colour)`,
-      `train: ${TRAIN_IMAGES} normal; test: ${TEST_NORMALS} normal, ${defects}`,
+      `train: ${TRAIN_IMAGES} normal, ${TRAIN_ANOMALIES} with synthetic anomalies; test: ${TEST_NORMALS} normal, ${defects}`,
     ],
     warnings: [],
   };
