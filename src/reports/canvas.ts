@@ -3,7 +3,7 @@
  * PNG is written. Coordinates are pixels from the upper left corner.
  */
 import sharp from 'sharp';
-import { escapeMarkup } from './markup.js';
+import { type TextStyle, textElement } from './text.js';
 
 /** Interleaved bytes, height × width × channels. */
 export interface Picture {
@@ -14,13 +14,6 @@ export interface Picture {
 }
 
 export type Colour = readonly [number, number, number];
-
-export interface TextStyle {
-  size: number;
-  colour?: string;
-  bold?: boolean;
-  anchor?: 'start' | 'middle' | 'end';
-}
 
 export interface Canvas {
   readonly height: number;
@@ -63,12 +56,14 @@ export function fillRectangle(
 }
 
 /** Writes text with its baseline at `y`. */
-export function drawText(canvas: Canvas, text: string, x: number, y: number, style: TextStyle): void {
-  const { size, colour = ink, bold = false, anchor = 'start' } = style;
-  canvas.marks.push(
-    `<text x="${x}" y="${y}" font-size="${size}" fill="${colour}" text-anchor="${anchor}"` +
-      `${bold ? ' font-weight="bold"' : ''}>${escapeMarkup(text)}</text>`,
-  );
+export function drawText(
+  canvas: Canvas,
+  text: string,
+  x: number,
+  y: number,
+  style: Omit<TextStyle, 'colour'> & { colour?: string },
+): void {
+  canvas.marks.push(textElement(text, x, y, { ...style, colour: style.colour ?? ink }));
 }
 
 export async function canvasPng(canvas: Canvas): Promise<Buffer> {

@@ -26,10 +26,12 @@ const segments: readonly (readonly (readonly [number, number])[])[] = [
   ],
 ];
 
+const entries = 256;
+
 /** 256 × RGB. */
-export const jet: Uint8Array = Uint8Array.from({ length: 256 * 3 }, (_, i) =>
+export const jet: Uint8Array = Uint8Array.from({ length: entries * 3 }, (_, i) =>
   // Truncated, not rounded, as matplotlib does when it is asked for bytes.
-  Math.floor(255 * course(segments[i % 3]!, Math.floor(i / 3) / 255)),
+  Math.floor(255 * course(segments[i % 3]!, Math.floor(i / 3))),
 );
 
 /** Offset in `jet` of the colour of v in [0, 1]; values outside are clamped. */
@@ -37,10 +39,13 @@ export function jetOffset(v: number): number {
   return 3 * Math.min(255, Math.max(0, Math.floor(v * 256)));
 }
 
-function course(corners: readonly (readonly [number, number])[], x: number): number {
-  const right = corners.findIndex(([at]) => at >= x);
+/** Value at an entry, with positions in units of entries and in matplotlib's order of operations: bytes depend on it. */
+function course(corners: readonly (readonly [number, number])[], entry: number): number {
+  const last = entries - 1;
+  const at = last * (entry * (1 / last));
+  const right = corners.findIndex(([x]) => x * last >= at);
   const [x1, y1] = corners[right]!;
-  if (right === 0 || x1 === x) return y1;
+  if (right === 0) return y1;
   const [x0, y0] = corners[right - 1]!;
-  return y0 + ((x - x0) / (x1 - x0)) * (y1 - y0);
+  return ((at - x0 * last) / (x1 * last - x0 * last)) * (y1 - y0) + y0;
 }

@@ -17,6 +17,7 @@ import {
 import { jet, jetOffset } from './colour.js';
 import type { Scale } from './normalise.js';
 import { formatNumber } from './numbers.js';
+import { shorten } from './text.js';
 
 export interface Column {
   /** One per row of the sheet; null where there is none (an image without a mask). */
@@ -56,9 +57,6 @@ const layout = {
 };
 const empty: Colour = [240, 242, 245];
 const hairline: Colour = [208, 215, 222];
-
-/** Longest caption that fits below a cell, in characters. */
-const captionLength = 17;
 
 export async function renderSheet(sheet: Sheet): Promise<Buffer> {
   const columns = Math.max(6, ...sheet.bands.map((band) => band.columns.length));
@@ -130,17 +128,11 @@ async function drawBand(canvas: Canvas, rows: string[], band: Band, bandTop: num
     }
     column.captions.forEach((caption, k) => {
       const y = top + rows.length * (cellSize + gap) + 7 + k * line;
-      const style = {
+      const style = k === 0 ? { bold: true } : { colour: faintInk };
+      drawText(canvas, shorten(caption, 11, cellSize), left + cellSize / 2, y, {
         size: 11,
         anchor: 'middle',
-        colour: k === 0 ? undefined : faintInk,
-        bold: k === 0,
-      } as const;
-      drawText(canvas, shorten(caption), left + cellSize / 2, y, {
-        size: style.size,
-        anchor: style.anchor,
-        bold: style.bold,
-        ...(style.colour ? { colour: style.colour } : {}),
+        ...style,
       });
     });
   }
@@ -177,11 +169,7 @@ async function drawCell(
   fillRectangle(
     canvas,
     { top: y - 1, left: x - 1, height: fitted.height + 2, width: fitted.width + 2 },
-    frame ?? hairline,
+    hairline,
   );
   drawPicture(canvas, fitted, y, x);
-}
-
-function shorten(text: string): string {
-  return text.length <= captionLength ? text : `${text.slice(0, captionLength - 1)}…`;
 }
