@@ -11,7 +11,8 @@ namespace {
 constexpr int fma_chain_count = 10;  // at least latency x units
 
 void fma_chains(int64_t iterations) {
-  vec acc[fma_chain_count] = {};
+  vec acc[fma_chain_count];
+  for (int c = 0; c < fma_chain_count; c++) acc[c] = splat(static_cast<float>(c));  // or one chain would do
   vec a = splat(0.999f), b = splat(0.5f);
   for (int64_t i = 0; i < iterations; i++) {
 #pragma GCC unroll 10
