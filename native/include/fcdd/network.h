@@ -135,7 +135,7 @@ struct TrainerOptions {
   int batch = 1;
   bool pixelwise = false;
   double sigma = 0;  // pixelwise; 0: default_sigma
-  OptimiserOptions optimiser;
+  OptimiserOptions optimiser{};
   bool keep_activations = false;  // all of them survive a step, for last_activations(); costs memory
   // Data; absent for step() on explicit batches.
   const ImageStore* images = nullptr;
