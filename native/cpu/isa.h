@@ -46,6 +46,18 @@ struct WeightGradBlock {
   float* dw;  // [run][panel]
 };
 
+// What follows a convolution, for some channels of one image. Pointers are to the first of these channels.
+constexpr int post_channels = 512;  // at most this many at once
+struct PostRows {
+  int h, w, oh, ow;                   // input and output
+  int64_t c;                          // floats from one pixel to the next
+  int channels;                       // to do
+  int kernel, stride, padding;        // of the pooling; kernel 0: none
+  const float *mean, *scale, *shift;  // null without normalisation
+  bool leaky;
+  float slope;
+};
+
 struct IsaTable {
   const char* name;  // "baseline", "avx2", "avx512"
   int panel;         // filters per panel: two registers
@@ -58,6 +70,15 @@ struct IsaTable {
   void (*sums)(const float* x, int64_t pixels, int64_t stride, int channels, double* total);
   void (*moments)(const float* x, int64_t pixels, int64_t stride, int channels, double* total,
                   double* squares);
+
+  // Output rows first..last-1; argmax may be null.
+  void (*post_forward)(const PostRows& p, const float* x, int first, int last, float* y, uint8_t* argmax);
+  // Input rows first..last-1: adds sum(g) and sum(g (x - mean)) to the totals, g the gradient of norm(x).
+  void (*post_sums)(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
+                    int last, double* sum, double* product);
+  // Input rows: dx = scale g + factor (x - mean) + offset; without normalisation dx = g.
+  void (*post_gradient)(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
+                        int last, const float* factor, const float* offset, float* dx);
 
   // For benchmarks: `iterations` rounds of independent chains of FMA in registers.
   void (*fma_chains)(int64_t iterations);

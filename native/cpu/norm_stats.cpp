@@ -28,6 +28,8 @@ void norm_stats(CpuDevice& device, const FcddNormStats& a) {
   const FcddPostProblem& p = a.p;
   require(p.batch > 0 && p.height > 0 && p.width > 0 && p.channels > 0,
           "norm_stats: expected positive extents");
+  require(p.batch > 1 || p.height > 1 || p.width > 1,
+          "norm_stats: batch statistics need more than one value per channel");
   const auto c = static_cast<uint64_t>(p.channels);
   const double* sums = at<double>(device, a.sums, 2 * c * static_cast<uint64_t>(p.batch), "norm_stats: sums");
   float* mean = at<float>(device, a.mean, c, "norm_stats: mean");

@@ -4,6 +4,7 @@
 #include "cpu/isa.h"
 #include "cpu/kernels/conv.h"
 #include "cpu/kernels/elementwise.h"
+#include "cpu/kernels/post.h"
 #include "cpu/kernels/sums.h"
 #include "cpu/kernels/weight_grad.h"
 
@@ -17,6 +18,9 @@
       .weight_grad_panel = weight_grad_panel,                 \
       .sums = sums,                                           \
       .moments = moments,                                     \
+      .post_forward = post_forward,                           \
+      .post_sums = post_sums,                                 \
+      .post_gradient = post_gradient,                         \
       .fma_chains = fma_chains,                               \
       .flops_per_fma_iteration = 2 * lanes * fma_chain_count, \
       .axpy = axpy,                                           \
