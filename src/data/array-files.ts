@@ -2,10 +2,10 @@
  * Data sets kept as arrays in one file: idx (MNIST family) and CIFAR binary records, gzipped or not. What a file is
  * is read from its content; only its part (training or test) comes from its name, because the content does not say.
  */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { constants, gunzip, gunzipSync } from 'node:zlib';
 import { FcddError } from '../errors.js';
 import { compareNatural } from './natural-order.js';
 
@@ -90,8 +90,10 @@ function withoutTwins(names: string[]): string[] {
 
 async function readContent(path: string): Promise<ReadFile> {
   const name = basename(path);
+  const what = whatElse(await peek(path));
+  if (what !== null) return { name, content: { kind: 'other', what } };
   let data: Buffer = await readFile(path);
-  if (data[0] === 0x1f && data[1] === 0x8b) {
+  if (isGzip(data)) {
     try {
       data = await promisify(gunzip)(data);
     } catch (cause) {
@@ -101,13 +103,39 @@ async function readContent(path: string): Promise<ReadFile> {
   return { name, content: recognise(data, path) };
 }
 
+function isGzip(data: Uint8Array): boolean {
+  return data[0] === 0x1f && data[1] === 0x8b;
+}
+
+/** The first bytes of a file, unpacked: archives of gigabytes lie beside the data they were unpacked to. */
+async function peek(path: string): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
+    const start = buffer.subarray(0, bytesRead);
+    if (!isGzip(start)) return start;
+    // A flush instead of an end: the rest of the stream is not here. Corrupt data is reported when all of it is read.
+    return gunzipSync(start, { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch {
+    return Buffer.alloc(0);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Well-known kinds of files that are no arrays, worth a word because the arrays may be inside; else null. */
+function whatElse(start: Buffer): string | null {
+  if (start.toString('latin1', 257, 262) === 'ustar') return 'a tar archive: unpack it first';
+  if (start.toString('latin1', 0, 4) === 'PK\u0003\u0004') return 'a zip archive: unpack it first';
+  // PROTO 2…5; idx files begin with 0, CIFAR records with a label below 100.
+  if (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) {
+    return 'a Python pickle: get the binary version of the data set instead';
+  }
+  return null;
+}
+
 function recognise(data: Buffer, path: string): Content {
   if (data.length >= 4 && data[0] === 0 && data[1] === 0 && data[2] === 8) return parseIdx(data, path);
-  if (data.toString('latin1', 257, 262) === 'ustar')
-    return { kind: 'other', what: 'a tar archive: unpack it first' };
-  if (data[0] === 0x80 && data[1]! >= 2 && data[1]! <= 5 && data[data.length - 1] === 0x2e) {
-    return { kind: 'other', what: 'a Python pickle: get the binary version of the data set instead' };
-  }
   if (isCifar(data, 3073, [10])) return { kind: 'cifar10', data };
   if (isCifar(data, 3074, [20, 100])) return { kind: 'cifar100', data };
   return { kind: 'other', what: truncatedCifar(path, data) };

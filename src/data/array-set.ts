@@ -115,10 +115,11 @@ async function findArrays(name: ArraySetName, options: OpenOptions) {
     if (wanted.length > 0) return { arrays: wanted, folder, remarks };
     seen.push(...remarks, ...arrays.map(({ kind, files }) => `${files.join(' and ')} (${kind})`));
   }
+  const part = options.only ? `${options.only} part of ` : '';
   const instead = seen.length > 0 ? `; found instead: ${seen.slice(0, 5).join('; ')}` : '';
   throw new FcddError(
     'FCDD_NOT_FOUND',
-    `${folders[0]} holds no ${name}: expected ${set.expected}${instead}`,
+    `${folders[0]} holds no ${part}${name}: expected ${set.expected}${instead}`,
     {
       hint: `pass the folder with these files, or a folder that holds ${name}/`,
     },

@@ -21,6 +21,11 @@ function plain(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 }
 
+/** Whether `wanted` names the class `name`, ignoring case and punctuation. */
+export function isClass(name: string, wanted: string): boolean {
+  return name === wanted || plain(name) === plain(wanted);
+}
+
 /**
  * The index of a class given by name (exact, else ignoring case and punctuation) or by index.
  * @throws FcddError FCDD_INVALID_ARGUMENT with the names there are
@@ -30,7 +35,7 @@ export function classIndex(names: readonly string[], wanted: string): number {
   if (exact >= 0) return exact;
   const index = /^\d+$/.test(wanted) ? Number(wanted) : -1;
   if (index >= 0 && index < names.length) return index;
-  const loose = names.findIndex((name) => plain(name) === plain(wanted));
+  const loose = names.findIndex((name) => isClass(name, wanted));
   if (loose >= 0) return loose;
   const list = names.map((name, i) => `${i} ${name}`).join(', ');
   throw new FcddError(

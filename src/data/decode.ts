@@ -159,8 +159,13 @@ async function openWithSharp(data: Uint8Array, bitRange: BitRange | undefined): 
   const warnings: string[] = [];
   if (pages !== undefined && pages > 1) warnings.push(`has ${pages} pages; the first one is read`);
   if (!wide && bitRange) warnings.push('has 8 bits: the bit range does not apply');
-  const values = wide ? toEightBits(bytes, bitRange, warnings) : bytes;
+  const values = wide ? toEightBits(bytes, bitRange, warnings) : plainArray(bytes);
   return { ...withoutAlpha(values, info.height, info.width, info.channels, warnings), warnings };
+}
+
+/** Buffer is a Uint8Array with other habits (slice shares memory): none leaves this module. */
+function plainArray(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function toEightBits(bytes: Uint8Array, bitRange: BitRange | undefined, warnings: string[]): Uint8Array {

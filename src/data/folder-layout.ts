@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join, resolve } from 'node:path';
 import { FcddError } from '../errors.js';
-import { classIndex } from './class-names.js';
+import { classIndex, isClass } from './class-names.js';
 import { dataSetFolders, isFolder } from './locate.js';
 import { describeEmpty, listNames, scanFolder } from './scan.js';
 import type { OpenOptions } from './types.js';
@@ -85,7 +85,7 @@ async function labelledClasses(folder: string, classes: readonly string[]): Prom
 
 function flat(folder: string, wanted: string | undefined): FolderLayout {
   const name = basename(resolve(folder));
-  if (wanted !== undefined && wanted !== '0' && wanted !== name) {
+  if (wanted !== undefined && wanted !== '0' && !isClass(name, wanted)) {
     throw new FcddError(
       'FCDD_INVALID_ARGUMENT',
       `class: ${folder} is one folder of pictures, received '${wanted}'`,

@@ -1,7 +1,7 @@
 /** Finding a folder that is laid out like a category of MVTec AD, and saying what is wrong where there is none. */
 import { basename, dirname, join, resolve } from 'node:path';
 import { FcddError } from '../errors.js';
-import { classIndex } from './class-names.js';
+import { classIndex, isClass } from './class-names.js';
 import { dataSetFolders, isFolder } from './locate.js';
 import { publishedClasses } from './normalisation.js';
 import { listNames, scanFolder } from './scan.js';
@@ -43,18 +43,14 @@ async function categoriesIn(folder: string, only: 'train' | 'test' | undefined):
 
 function alone(folder: string, wanted: string | undefined): Category {
   const name = basename(resolve(folder));
-  if (wanted !== undefined && wanted !== '0') {
-    try {
-      classIndex([name], wanted);
-    } catch {
-      throw new FcddError(
-        'FCDD_INVALID_ARGUMENT',
-        `class: ${folder} is the category '${name}' itself, received class '${wanted}'`,
-        { hint: 'leave the class out, or give the folder that holds the categories' },
-      );
-    }
-  }
   const index = publishedClasses('mvtec').indexOf(name);
+  if (wanted !== undefined && wanted !== '0' && wanted !== String(index) && !isClass(name, wanted)) {
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `class: ${folder} is the category '${name}' itself, received class '${wanted}'`,
+      { hint: 'leave the class out, or give the folder that holds the categories' },
+    );
+  }
   return { folder, name, index: index < 0 ? null : index };
 }
 

@@ -1,6 +1,6 @@
 /** What lies in a folder: pictures, other files by extension, sub-folders. Hidden files do not count. */
 import { open, readdir, realpath, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { extname, join, sep } from 'node:path';
 import { FcddError } from '../errors.js';
 import { compareNatural } from './natural-order.js';
 import { pictureFormat, pictureFormats, signatureBytes } from './picture-format.js';
@@ -36,8 +36,9 @@ async function scanInto(
 ): Promise<void> {
   const folder = join(root, prefix);
   const real = await realpath(folder);
-  // A link back to a folder above would never end.
-  if (seen.has(real)) return;
+  // Links may lead back here, or to a folder above, and so around for ever.
+  const above = [...seen].some((path) => path.startsWith(real + sep));
+  if (seen.has(real) || above) return;
   seen.add(real);
   for (const name of await names(folder)) {
     const path = join(prefix, name);
