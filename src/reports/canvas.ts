@@ -73,7 +73,8 @@ export async function canvasPng(canvas: Canvas): Promise<Buffer> {
     `font-family="DejaVu Sans, Helvetica, Arial, sans-serif">${canvas.marks.join('')}</svg>`;
   return sharp(canvas.data, { raw: { width, height, channels: 3 } })
     .composite([{ input: Buffer.from(svg) }])
-    .png({ compressionLevel: 9 })
+    .removeAlpha()
+    .png()
     .toBuffer();
 }
 
