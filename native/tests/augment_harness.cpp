@@ -8,25 +8,6 @@
 namespace fcdd::test {
 namespace {
 
-template <class T>
-FcddBuffer put(std::vector<std::unique_ptr<Arena>>& arenas, const std::shared_ptr<Device>& device,
-               const std::vector<T>& values) {
-  if (values.empty()) return {};
-  const uint64_t bytes = values.size() * sizeof(T);
-  arenas.push_back(std::make_unique<Arena>(device, bytes));
-  const FcddBuffer buffer = arenas.back()->slice(0, bytes);
-  device->check(device->table().upload(device->handle(), buffer, values.data()), "upload");
-  return buffer;
-}
-
-FcddBuffer room(std::vector<std::unique_ptr<Arena>>& arenas, const std::shared_ptr<Device>& device,
-                uint64_t bytes) {
-  arenas.push_back(std::make_unique<Arena>(device, bytes));
-  const FcddBuffer buffer = arenas.back()->slice(0, bytes);
-  device->check(device->table().fill(device->handle(), buffer, 0xab), "fill");
-  return buffer;
-}
-
 std::vector<uint8_t> bytes_of(const Device& device, const FcddBuffer& buffer) {
   std::vector<uint8_t> values(buffer.bytes);
   device.check(device.table().download(device.handle(), values.data(), buffer), "download");
@@ -82,32 +63,60 @@ StoreData pictures(int channels, int count, int height, int width, int label, bo
   return store;
 }
 
-Augmented run_augment(const AugmentCase& c, const DeviceChoice& choice) {
+AugmentRun::AugmentRun(const AugmentCase& c, const DeviceChoice& choice) : a_(c.settings) {
   FcddDeviceOptions options{};
   options.threads = choice.threads;
   options.isa = choice.isa.empty() ? nullptr : choice.isa.c_str();
-  const auto device = Device::open(choice.name, options);
-  std::vector<std::unique_ptr<Arena>> arenas;
-  FcddAugment a = c.settings;
-  const auto store = [&](const StoreData& data) {
-    return FcddStore{put(arenas, device, data.bytes), put(arenas, device, data.images),
-                     static_cast<int32_t>(data.images.size()), data.channels};
-  };
-  a.images = store(c.images);
-  if (!c.exposure.images.empty()) a.exposure = store(c.exposure);
-  a.order = put(arenas, device, c.order);
-  const uint64_t area = static_cast<uint64_t>(a.pipeline.height) * static_cast<uint64_t>(a.pipeline.width);
-  const uint64_t n = static_cast<uint64_t>(a.batch),
-                 values = n * area * static_cast<uint64_t>(a.pipeline.channels);
-  a.x = room(arenas, device, values * static_cast<uint64_t>(device->info().real_bytes));
-  a.labels = room(arenas, device, n);
-  a.masks = room(arenas, device, n * area);
-  a.bytes = room(arenas, device, values);
-  const uint64_t workspace = device->table().augment_workspace_bytes(device->handle(), &a);
-  if (workspace > 0) a.workspace = room(arenas, device, workspace);
-  device->check(device->table().augment(device->handle(), &a), "augment");
-  return {download_real<double>(*device, a.x, values), bytes_of(*device, a.labels),
-          bytes_of(*device, a.masks), bytes_of(*device, a.bytes)};
+  device_ = Device::open(choice.name, options);
+  a_.images = store(c.images);
+  if (!c.exposure.images.empty()) a_.exposure = store(c.exposure);
+  a_.order = put(c.order.data(), c.order.size() * sizeof(int32_t));
+  const uint64_t area = static_cast<uint64_t>(a_.pipeline.height) * static_cast<uint64_t>(a_.pipeline.width);
+  const uint64_t n = static_cast<uint64_t>(a_.batch);
+  const uint64_t values = n * area * static_cast<uint64_t>(a_.pipeline.channels);
+  a_.x = room(values * static_cast<uint64_t>(device_->info().real_bytes));
+  a_.labels = room(n);
+  a_.masks = room(n * area);
+  a_.bytes = room(values);
+  a_.workspace = room(device_->table().augment_workspace_bytes(device_->handle(), &a_));
+}
+
+void AugmentRun::step(uint32_t epoch) {
+  a_.epoch = epoch;
+  device_->check(device_->table().augment(device_->handle(), &a_), "augment");
+}
+
+Augmented AugmentRun::results() const {
+  return {download_real<double>(*device_, a_.x, a_.bytes.bytes), bytes_of(*device_, a_.labels),
+          bytes_of(*device_, a_.masks), bytes_of(*device_, a_.bytes)};
+}
+
+FcddBuffer AugmentRun::put(const void* data, uint64_t bytes) {
+  if (bytes == 0) return {};
+  const FcddBuffer buffer = room(bytes);
+  device_->check(device_->table().upload(device_->handle(), buffer, data), "upload");
+  return buffer;
+}
+
+// Filled with a pattern, so that what a step leaves unwritten shows.
+FcddBuffer AugmentRun::room(uint64_t bytes) {
+  if (bytes == 0) return {};
+  arenas_.push_back(std::make_unique<Arena>(device_, bytes));
+  const FcddBuffer buffer = arenas_.back()->slice(0, bytes);
+  device_->check(device_->table().fill(device_->handle(), buffer, 0xab), "fill");
+  return buffer;
+}
+
+FcddStore AugmentRun::store(const StoreData& data) {
+  return {put(data.bytes.data(), data.bytes.size()),
+          put(data.images.data(), data.images.size() * sizeof(FcddImage)),
+          static_cast<int32_t>(data.images.size()), data.channels};
+}
+
+Augmented run_augment(const AugmentCase& c, const DeviceChoice& choice) {
+  AugmentRun run(c, choice);
+  run.step(c.settings.epoch);
+  return run.results();
 }
 
 FcddPipeline plain_pipeline(int channels, int height, int width) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,23 @@ struct DeviceChoice {
   std::string name;  // "reference" or "cpu"
   std::string isa;   // cpu only
   int threads = 1;
+};
+
+// A case that stays on its device and can be run for several epochs.
+class AugmentRun {
+ public:
+  AugmentRun(const AugmentCase& c, const DeviceChoice& device);
+  void step(uint32_t epoch);  // throws fcdd::Error
+  Augmented results() const;
+
+ private:
+  FcddBuffer put(const void* data, uint64_t bytes);
+  FcddBuffer room(uint64_t bytes);
+  FcddStore store(const StoreData& data);
+
+  std::shared_ptr<Device> device_;
+  std::vector<std::unique_ptr<Arena>> arenas_;
+  FcddAugment a_;
 };
 
 Augmented run_augment(const AugmentCase& c, const DeviceChoice& device);
