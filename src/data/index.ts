@@ -7,11 +7,21 @@ import { openFolder } from './folder.js';
 import { openMvtec } from './mvtec.js';
 import type { DataSet, OpenOptions } from './types.js';
 
-export { type DecodedImage, type DecodeOptions, decodeImage, fitPixels } from './decode.js';
+export {
+  type BitRange,
+  type DecodedImage,
+  type DecodeOptions,
+  decodeImage,
+  fitPixels,
+  type OpenedPicture,
+  openPicture,
+} from './decode.js';
 export { dataSetNames, trainingDefaults } from './defaults.js';
 export { type Exposure, type ExposureOptions, openExposure } from './exposure.js';
 export { publishedConstants } from './normalisation.js';
 export { withConstants } from './pipelines.js';
+export { type Raster, toChannels } from './resample.js';
+export { type DrawnAnomalies, drawAnomalies } from './semi-supervised.js';
 export { subset } from './store.js';
 export type * from './types.js';
 
