@@ -1,7 +1,14 @@
 import sharp from 'sharp';
-import { decodeImage } from './data/index.js';
+import { decodeImage, openPicture, toChannels } from './data/index.js';
 import { openDevice } from './engine/index.js';
-import type { Device, DeviceName, DeviceOptions, InferOptions, Network, StoredImages } from './engine/types.js';
+import type {
+  Device,
+  DeviceName,
+  DeviceOptions,
+  InferOptions,
+  Network,
+  StoredImages,
+} from './engine/types.js';
 import { FcddError } from './errors.js';
 import { type ModelMetadata, readModel } from './models/index.js';
 import { renderOverlay } from './reports/heatmaps.js';
@@ -65,7 +72,10 @@ export class Detector implements Disposable {
   /** @throws FcddError FCDD_NOT_FOUND, FCDD_BAD_MODEL, FCDD_NO_DEVICE */
   static async load(path: string, options: DetectorOptions = {}): Promise<Detector> {
     const { device: name = 'auto', threads, isa } = options;
-    const device = openDevice(name, { ...(threads === undefined ? {} : { threads }), ...(isa ? { isa } : {}) });
+    const device = openDevice(name, {
+      ...(threads === undefined ? {} : { threads }),
+      ...(isa ? { isa } : {}),
+    });
     try {
       return new Detector(device, await loadModel(path, device), options);
     } catch (error) {
@@ -79,7 +89,10 @@ export class Detector implements Disposable {
    * @param image path, encoded file (png, jpg, bmp, tiff, webp …) or raw pixels
    * @throws FcddError FCDD_NOT_FOUND or FCDD_BAD_IMAGE naming what is wrong with it
    */
-  async predict(image: string | Buffer | RawPixels, options: { signal?: AbortSignal } = {}): Promise<Prediction> {
+  async predict(
+    image: string | Buffer | RawPixels,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Prediction> {
     const source = typeof image === 'string' || Buffer.isBuffer(image) ? image : await encode(image);
     const { metadata, threshold } = this;
     const { bitRange } = this.#options;
@@ -96,7 +109,12 @@ export class Detector implements Disposable {
     using store = this.#device.createImageStore(stored);
     const infer: InferOptions = { sigma: metadata.sigma, maps: true };
     if (options.signal) infer.signal = options.signal;
-    const { scores, maps } = await this.#network.inferImages(store, metadata.pipeline, { first: 0, count: 1 }, infer);
+    const { scores, maps } = await this.#network.inferImages(
+      store,
+      metadata.pipeline,
+      { first: 0, count: 1 },
+      infer,
+    );
     const score = scores[0]!;
     const map = { data: maps!, height: metadata.input.height, width: metadata.input.width };
     return {
@@ -135,10 +153,17 @@ export async function loadModel(path: string, device: Device): Promise<LoadedMod
       const tensor = tensors.get(name);
       if (!tensor) throw new FcddError('FCDD_BAD_MODEL', `${path} lacks the tensor "${name}"`);
       const { data } = tensor;
-      if (!(data instanceof Float32Array || data instanceof Float64Array) || tensor.shape.join() !== shape.join()) {
-        throw new FcddError('FCDD_BAD_MODEL', `${path}: "${name}" should be float of shape ${shape.join('×')}, is ${tensor.shape.join('×')}`);
+      if (
+        !(data instanceof Float32Array || data instanceof Float64Array) ||
+        tensor.shape.join() !== shape.join()
+      ) {
+        throw new FcddError(
+          'FCDD_BAD_MODEL',
+          `${path}: "${name}" should be float of shape ${shape.join('×')}, is ${tensor.shape.join('×')}`,
+        );
       }
-      if (!data.every(Number.isFinite)) throw new FcddError('FCDD_BAD_MODEL', `${path}: "${name}" holds values that are not finite`);
+      if (!data.every(Number.isFinite))
+        throw new FcddError('FCDD_BAD_MODEL', `${path}: "${name}" holds values that are not finite`);
       await network.set(name, data);
     }
     return { metadata, network, [Symbol.dispose]: () => network.dispose() };
@@ -166,7 +191,10 @@ function pValue(score: number, scores: readonly number[] | undefined): number | 
 /** Raw pixels take the same way as files, so that they are treated the same. */
 async function encode({ data, width, height, channels }: RawPixels): Promise<Buffer> {
   if (data.length !== width * height * channels) {
-    throw new FcddError('FCDD_INVALID_ARGUMENT', `expected ${width}×${height}×${channels} = ${width * height * channels} bytes, received ${data.length}`);
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `expected ${width}×${height}×${channels} = ${width * height * channels} bytes, received ${data.length}`,
+    );
   }
   return sharp(data, { raw: { width, height, channels } }).png({ compressionLevel: 1 }).toBuffer();
 }
@@ -176,13 +204,10 @@ async function overlay(
   map: Prediction['map'],
   metadata: ModelMetadata,
 ): Promise<Buffer> {
-  const picture = await decodeImage(source, {
-    channels: 3,
-    stored: { fit: 'native', height: 1, width: 1, interpolation: 'area' },
-  });
+  const picture = toChannels(await openPicture(source), 3);
   const scale = metadata.heatmapScale ?? { min: 0, max: Math.max(...map.data, Number.MIN_VALUE) };
   return renderOverlay({
-    pixels: picture.pixels,
+    pixels: picture.data,
     height: picture.height,
     width: picture.width,
     map: map.data,
