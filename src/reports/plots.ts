@@ -1,7 +1,6 @@
 /** Plots of a run as SVG files, drawn by vega-lite without a browser. */
 
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
 import type { RocCurve } from '../evaluation/roc.js';
 import { formatRate } from './numbers.js';
 
@@ -118,6 +117,9 @@ function series(domain: string[], range: string[]) {
 }
 
 async function draw(spec: object): Promise<string> {
+  // Loaded when the first plot is drawn: they take longer to load than most commands take to run.
+  const { compile } = await import('vega-lite');
+  const { parse, View } = await import('vega');
   const full = { ...size, config, ...spec } as TopLevelSpec;
   const view = new View(parse(compile(full).spec), { renderer: 'none' });
   try {
