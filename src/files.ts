@@ -7,7 +7,10 @@ import { FcddError } from './errors.js';
  * Writes a file so that a crash, a kill or a full disk at any moment leaves either the old content or the new one:
  * a temporary name in the same folder, flushed, then renamed, and the folder flushed.
  */
-export async function writeFileAtomic(path: string, content: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+): Promise<void> {
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx');
@@ -51,6 +54,9 @@ export function diskError(path: string, cause: unknown): FcddError {
     ENOTDIR: ['a part of the path is a file, not a folder', 'choose another folder with --out'],
     EISDIR: ['it is a folder', 'choose another name'],
   };
-  const [reason, hint] = reasons[code ?? ''] ?? [cause instanceof Error ? cause.message : String(cause), undefined];
+  const [reason, hint] = reasons[code ?? ''] ?? [
+    cause instanceof Error ? cause.message : String(cause),
+    undefined,
+  ];
   return new FcddError('FCDD_DISK', `cannot write ${path}: ${reason}`, hint ? { hint, cause } : { cause });
 }

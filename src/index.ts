@@ -12,9 +12,14 @@ export { Detector, type DetectorOptions, type Prediction, type RawPixels } from 
 export { openDevice, ops } from './engine/index.js';
 export type * from './engine/types.js';
 export { FcddError, type FcddErrorCode } from './errors.js';
-export { architecture, architectures, type Architecture } from './models/index.js';
-export { type RunConfig, type TrainOptions } from './training/config.js';
-export { evaluate, type EvaluateHooks, type EvaluateOptions, type EvaluateResult } from './training/evaluate.js';
+export { type Architecture, architecture, architectures } from './models/index.js';
+export type { RunConfig, TrainOptions } from './training/config.js';
+export {
+  type EvaluateHooks,
+  type EvaluateOptions,
+  type EvaluateResult,
+  evaluate,
+} from './training/evaluate.js';
 export type { Metrics } from './training/figures.js';
 export type { TrainingProgress } from './training/loop.js';
-export { train, type TrainHooks, type TrainResult } from './training/train.js';
+export { type TrainHooks, type TrainResult, train } from './training/train.js';

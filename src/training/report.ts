@@ -5,7 +5,6 @@ import { writeFileAtomic } from '../files.js';
 import type { Picture } from '../reports/canvas.js';
 import { scoresCsv } from '../reports/csv.js';
 import { type ReportPicture, renderReport } from '../reports/html.js';
-import type { Scale } from '../reports/normalise.js';
 import { npy } from '../reports/npy.js';
 import { lossPlot, rocPlot } from '../reports/plots.js';
 import { renderPreview } from '../reports/preview.js';

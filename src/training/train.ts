@@ -73,7 +73,7 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
   for (const line of run.dataset.summary) hooks.onNote?.(line);
   if (!resumed) await writeJson(out, runFiles.config, { ...config, versions: versions(device.info) });
   const start = resumed ? await continueFrom(out, run, device, hooks) : startPosition(run, device.info);
-  if (start.finished) return alreadyFinished(out, run, start, hooks);
+  if (start.finished) return await alreadyFinished(out, run, start, hooks);
   await announce(run, hooks);
 
   const position = await trainLoop(run, start, {

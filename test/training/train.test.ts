@@ -97,9 +97,9 @@ describe('a run', () => {
   });
 
   it('says that it diverged instead of training on', async () => {
-    await expect(train({ ...tiny, lr: 1e30 }, { out: join(folder, 'diverged') })).rejects.toThrow(
-      /smaller --lr/,
-    );
+    await expect(train({ ...tiny, lr: 1e30 }, { out: join(folder, 'diverged') })).rejects.toMatchObject({
+      hint: expect.stringMatching(/smaller --lr/),
+    });
   });
 });
 
