@@ -2,7 +2,8 @@
  * Labels in pictures as outlines, so that they are there and look the same on machines without fonts (containers).
  * A label with a character that the outlines lack falls back to the system's fonts.
  */
-import font from './font.json' with { type: 'json' };
+import { readFileSync } from 'node:fs';
+import type outlines from './font.json';
 import { escapeMarkup } from './markup.js';
 
 export interface TextStyle {
@@ -12,6 +13,9 @@ export interface TextStyle {
   bold?: boolean;
   anchor?: 'start' | 'middle' | 'end';
 }
+
+// Read, not imported: early releases of Node 20 cannot import JSON, later ones warn.
+const font = JSON.parse(readFileSync(new URL('./font.json', import.meta.url), 'utf8')) as typeof outlines;
 
 const glyphs: ReadonlyMap<string, readonly [advance: number, path: string]> = new Map(
   Object.entries(font.glyphs).map(([character, [advance, path]]) => [
