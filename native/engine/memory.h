@@ -25,8 +25,6 @@ class MemoryPlanner {
   // Fills in all slots and returns the size of the arena that holds them.
   uint64_t place();
 
-  // Whether the memory of the slot added as number `index` is still its own at the end: no buffer born later
-  // touches it. After place().
   struct Request {
     Slot* slot;
     int first, last;

@@ -35,6 +35,9 @@ class Planning {
     }
     loss_and_optimiser();
     plan_.bytes = planner_.place();
+    for (int i = 0; i < count_; i++) {
+      if (in_place(i)) plan_.grads[i] = plan_.values[i];
+    }
     find_held();
     return std::move(plan_);
   }
@@ -42,30 +45,42 @@ class Planning {
  private:
   int forward_time(int step) const { return step + 1; }
   int loss_time() const { return count_ + 1; }
-  int backward_time(int step) const { return 2 * count_ + 1 - step; }
-  int end() const { return 2 * count_ + 2; }
+  int backward_time(int step) const { return count_ + 2 + 2 * (count_ - 1 - step); }  // post; weight gradient
+  int input_grad_time(int step) const { return backward_time(step) + 1; }
+  int end() const { return 3 * count_ + 2; }
   int batch() const { return plan_.options.batch; }
   bool trained(int step) const { return step >= static_cast<int>(plan_.first_trained); }
+  bool is_conv(int step) const { return std::holds_alternative<ConvStep>(program_.steps[step]); }
+
+  // Whether the gradient of value i lies in the place of the value.
+  bool in_place(int i) const {
+    return i < count_ && trained(i) && !is_conv(i) && !plan_.options.keep_activations;
+  }
 
   void keep(Slot& slot, uint64_t bytes) { planner_.add(slot, bytes, 0, end()); }
   void once(Slot& slot, uint64_t bytes, int time) { planner_.add(slot, bytes, time, time); }
+
+  // Last tick that reads the gradient of value i, which is that of step i-1; -1 when none does.
+  int gradient_read_time(int i) const {
+    if (i == 0 || !trained(i - 1)) return -1;
+    const bool passes_on = is_conv(i - 1) && i - 1 > static_cast<int>(plan_.first_trained);
+    return passes_on ? input_grad_time(i - 1) : backward_time(i - 1);
+  }
 
   // A value is written by step i-1 and read by step i: forward, and backward when that is trained. Its
   // gradient is written by step i's backward pass (or the loss) and read by that of step i-1.
   void value(int i) {
     const uint64_t bytes = bytes_of(batch(), program_.values[i], real_);
-    const int last = plan_.options.keep_activations ? end()
-                     : i == count_                  ? loss_time()
-                     : trained(i)                   ? backward_time(i)
-                                                    : forward_time(i);
+    int last = i == count_ ? loss_time() : trained(i) ? backward_time(i) : forward_time(i);
+    if (in_place(i)) last = std::max(last, gradient_read_time(i));
+    if (plan_.options.keep_activations) last = end();
     planner_.add(plan_.values[i], bytes, i, last);
-    const bool read = i > 0 && trained(i - 1);
-    // The first trained step writes a gradient that nobody reads when it is no convolution (post_backward
-    // always writes its dx).
-    const bool written = i == count_ || (trained(i) && std::holds_alternative<PostStep>(program_.steps[i]));
-    if (!read && !written) return;
-    const int born = i == count_ ? loss_time() : backward_time(i);
-    planner_.add(plan_.grads[i], bytes, born, read ? backward_time(i - 1) : born);
+    if (in_place(i)) return;
+    // A post step always writes its dx, even when nobody reads it.
+    const bool written = gradient_read_time(i) >= 0 || (i < count_ && trained(i) && !is_conv(i));
+    if (!written) return;
+    const int born = i == count_ ? loss_time() : is_conv(i) ? input_grad_time(i) : backward_time(i);
+    planner_.add(plan_.grads[i], bytes, born, std::max(born, gradient_read_time(i)));
   }
 
   void conv_step(int i, const ConvStep& step) {
@@ -86,15 +101,15 @@ class Planning {
                    forward_time(i), forward_time(i + 1));
     }
     if (!trained(i)) return;
-    uint64_t workspace = 0;
     if (i > static_cast<int>(plan_.first_trained)) {
       once(slots.packed_back, table.conv_packed_bytes(device_.handle(), &p, FCDD_INPUT_GRAD),
-           backward_time(i));
-      workspace = table.conv_workspace_bytes(device_.handle(), &p, FCDD_INPUT_GRAD);
+           input_grad_time(i));
+      once(slots.workspace_input, table.conv_workspace_bytes(device_.handle(), &p, FCDD_INPUT_GRAD),
+           input_grad_time(i));
     }
     p.batch = batch();
-    workspace = std::max(workspace, table.conv_workspace_bytes(device_.handle(), &p, FCDD_WEIGHT_GRAD));
-    once(slots.workspace_back, workspace, backward_time(i));
+    once(slots.workspace_back, table.conv_workspace_bytes(device_.handle(), &p, FCDD_WEIGHT_GRAD),
+         backward_time(i));
   }
 
   void post_step(int i, const PostStep& step) {
@@ -130,16 +145,19 @@ class Planning {
     keep(plan_.statistics, network_.statistics.bytes);
   }
 
-  // A value is gone when memory of a later-born buffer touches its own.
+  // A value is gone when its gradient took its place or memory of a later-born buffer touches its own.
   void find_held() {
-    for (const Slot& value : plan_.values) {
+    for (int i = 0; i <= count_; i++) {
+      const Slot& value = plan_.values[i];
       const auto own = std::find_if(planner_.requests().begin(), planner_.requests().end(),
                                     [&](const MemoryPlanner::Request& r) { return r.slot == &value; });
-      plan_.held.push_back(std::none_of(
-          planner_.requests().begin(), planner_.requests().end(), [&](const MemoryPlanner::Request& r) {
-            return r.first > own->last && r.slot->offset < value.offset + value.bytes &&
-                   value.offset < r.slot->offset + r.slot->bytes;
-          }));
+      plan_.held.push_back(!in_place(i) &&
+                           std::none_of(planner_.requests().begin(), planner_.requests().end(),
+                                        [&](const MemoryPlanner::Request& r) {
+                                          return r.first > own->last &&
+                                                 r.slot->offset < value.offset + value.bytes &&
+                                                 value.offset < r.slot->offset + r.slot->bytes;
+                                        }));
     }
   }
 

@@ -28,15 +28,18 @@ struct TrainingPlan {
     Slot packed, packed_back;  // convolutions: weights as the forward pass and the input gradient want them
     Slot sums;                 // convolutions before a batch norm
     Slot mean, inv_std, argmax;
-    Slot workspace, workspace_back;
+    Slot workspace;        // forward
+    Slot workspace_back;   // post; weight gradient
+    Slot workspace_input;  // input gradient
   };
   TrainingPlanOptions options;
   size_t first_trained = 0;  // steps before it have no backward pass
   FcddUpsampleProblem up{};
   std::vector<StepSlots> steps;
   std::vector<Slot> values;
-  std::vector<Slot> grads;  // of the values; the input's and those of the frozen prefix are empty
-  std::vector<bool> held;   // whether a value is still in place after the step
+  std::vector<Slot>
+      grads;  // of the values, some in their place; those before the first trained step are empty
+  std::vector<bool> held;  // whether a value is still in place after the step
   Slot labels, masks, losses, report, taps, loss_workspace;
   Slot gradient, m, v;  // of all trainable tensors, laid out as those; v only for Adam
   Slot statistics;      // copy of the running statistics, for gradients without side effects

@@ -158,7 +158,7 @@ void TrainingRun::conv_backward(size_t i, const ConvStep& step, int batch) {
                         .dy = images_from(buffer(plan_.grads[i + 1]), first, out),
                         .packed = buffer(slots.packed_back),
                         .dx = images_from(buffer(plan_.grads[i]), first, in),
-                        .workspace = buffer(slots.workspace_back)};
+                        .workspace = buffer(slots.workspace_input)};
     b.p.batch = std::min(chunk, batch - first);
     device_.check(device_.table().conv_input_grad(device_.handle(), &b), "input gradient");
   }

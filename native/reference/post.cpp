@@ -115,25 +115,30 @@ void unpool(const FcddPostProblem& p, const Sizes& s, const double* dy, const ui
   });
 }
 
-// dx holds the gradient of norm(x) for all images and becomes that of x, for channel c, whose statistics are
-// those of this batch: dx = gamma inv_std (d - mean(d) - xhat mean(d xhat)).
-void norm_backward(const FcddPostProblem& p, int64_t c, const Channel& channel, const double* x, double* dx,
-                   double* dgamma, double* dbeta) {
+// dx of channel c from dz, the gradient of norm(x) for all images, with the statistics of this batch:
+// dx = gamma inv_std (dz - mean(dz) - xhat mean(dz xhat)).
+void norm_backward(const FcddPostProblem& p, int64_t c, const Channel& channel, const double* x,
+                   const double* dz, double* dx, double* dgamma, double* dbeta) {
   const int64_t values = static_cast<int64_t>(p.batch) * p.height * p.width, C = p.channels;
   double sum = 0, product = 0;
   for (int64_t i = c; i < values * C; i += C) {
-    sum += dx[i];
-    product += dx[i] * channel.normalised(x[i]);
+    sum += dz[i];
+    product += dz[i] * channel.normalised(x[i]);
   }
   const double n = static_cast<double>(values);
   for (int64_t i = c; i < values * C; i += C) {
-    dx[i] = channel.gamma * channel.inv_std * (dx[i] - sum / n - channel.normalised(x[i]) * product / n);
+    dx[i] = channel.gamma * channel.inv_std * (dz[i] - sum / n - channel.normalised(x[i]) * product / n);
   }
   if (dgamma != nullptr) dgamma[c] = product;
   if (dbeta != nullptr) dbeta[c] = sum;
 }
 
 }  // namespace
+
+// The gradient of norm(x).
+uint64_t post_workspace_bytes(const FcddPostProblem& p) {
+  return count(p.batch, p.height, p.width, p.channels) * sizeof(double);
+}
 
 void post_forward(ReferenceDevice& device, const FcddPostForward& a) {
   const Sizes s = sizes(a.p);
@@ -169,16 +174,20 @@ void post_backward(ReferenceDevice& device, const FcddPostBackward& a) {
   double* dx = device.need<double>(a.dx, count(N, in), "dx");
   double* dgamma = device.maybe<double>(a.dgamma, count(C), "dgamma");
   double* dbeta = device.maybe<double>(a.dbeta, count(C), "dbeta");
+  double* dz = device.need<double>(a.workspace, count(N, in), "workspace");
   const Channels channels(device, a.p, a.mean, a.inv_std, a.gamma, a.beta);
   if (a.p.pool.kernel == 0) {
-    std::copy_n(dy, count(N, in), dx);
+    std::copy_n(dy, count(N, in), dz);
   } else {
     const uint8_t* argmax = device.need<uint8_t>(a.argmax, count(N, out), "argmax");
-    for (int64_t n = 0; n < N; n++) unpool(a.p, s, dy + n * out, argmax + n * out, dx + n * in);
+    for (int64_t n = 0; n < N; n++) unpool(a.p, s, dy + n * out, argmax + n * out, dz + n * in);
   }
-  for (int64_t i = 0; i < N * in; i++) dx[i] *= activation_slope(a.p, channels[i % C].norm(x[i]));
-  if (a.p.norm == FCDD_NORM_NONE) return;
-  for (int64_t c = 0; c < C; c++) norm_backward(a.p, c, channels[c], x, dx, dgamma, dbeta);
+  for (int64_t i = 0; i < N * in; i++) dz[i] *= activation_slope(a.p, channels[i % C].norm(x[i]));
+  if (a.p.norm == FCDD_NORM_NONE) {
+    std::copy_n(dz, count(N, in), dx);
+    return;
+  }
+  for (int64_t c = 0; c < C; c++) norm_backward(a.p, c, channels[c], x, dz, dx, dgamma, dbeta);
 }
 
 }  // namespace fcdd::reference

@@ -47,6 +47,7 @@ inline uint64_t count(int64_t a, int64_t b = 1, int64_t c = 1, int64_t d = 1) {
 
 uint64_t conv_packed_bytes(const FcddConvProblem& p);
 uint64_t conv_workspace_bytes(const FcddConvProblem& p, int32_t pass);
+uint64_t post_workspace_bytes(const FcddPostProblem& p);
 uint64_t upsample_workspace_bytes(const FcddUpsampleProblem& p);  // of loss and score too
 uint64_t augment_workspace_bytes(const ReferenceDevice& device, const FcddAugment& a);  // augment.cpp
 

@@ -115,7 +115,7 @@ constexpr FcddDeviceTable kTable = {
     .conv_packed_bytes = [](FcddDevice*, const FcddConvProblem* p, int32_t) { return conv_packed_bytes(*p); },
     .conv_workspace_bytes = [](FcddDevice*, const FcddConvProblem* p,
                                int32_t pass) { return conv_workspace_bytes(*p, pass); },
-    .post_workspace_bytes = [](FcddDevice*, const FcddPostProblem*) { return uint64_t{0}; },
+    .post_workspace_bytes = [](FcddDevice*, const FcddPostProblem* p) { return post_workspace_bytes(*p); },
     .upsample_workspace_bytes = [](FcddDevice*,
                                    const FcddUpsampleProblem* p) { return upsample_workspace_bytes(*p); },
     .augment_workspace_bytes =

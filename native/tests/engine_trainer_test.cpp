@@ -2,6 +2,7 @@
 #include "check.h"
 #include "engine/training_run.h"
 #include "engine_networks.h"
+#include "tolerances.h"
 
 namespace fcdd::test {
 namespace {
@@ -61,6 +62,20 @@ TEST(engine_trainer_is_deterministic) {
     a.steps(5);
     b.steps(5);
     CHECK(all_tensors(a.network) == all_tensors(b.network));
+  }
+}
+
+TEST(engine_trainer_cpu_equals_reference) {
+  for (const size_t frozen : {0, 4, 8}) {
+    const auto layers = freeze(mixed_network(), frozen);
+    Training truth({.batch = 4, .pixelwise = true}, layers),
+        cpu({.batch = 4, .pixelwise = true}, layers, "cpu", 2);
+    const Batch batch = random_batch(kInput, 4, 2);
+    CHECK_LESS(std::abs(cpu.trainer->gradients(batch).loss / truth.trainer->gradients(batch).loss - 1), 1e-5);
+    const auto expected = truth.trainer->last_gradients();
+    for (const auto& [name, gradient] : cpu.trainer->last_gradients()) {
+      CHECK_LESS(relative_l2(gradient, expected.at(name)), tolerance::networkGradientsFloat32);
+    }
   }
 }
 
@@ -191,6 +206,11 @@ TEST(engine_trainer_activations_when_kept) {
   const auto values = t.trainer->last_activations();
   CHECK(values.size() == 9);  // the input, and what each of the eight steps wrote
   CHECK(values.at("input") == batch.pixels);
+  // Keeping them changes where gradients lie, not what they are.
+  Training reusing(adam(4));
+  reusing.trainer->step(batch, 0.01);
+  CHECK(all_tensors(reusing.network) == all_tensors(t.network));
+  CHECK(reusing.trainer->last_activations().count("a") == 0);
   CHECK(values.at("a").size() == 3 * 11 * 9 * 3 && values.at("head").size() == 3 * 3 * 3);
 }
 

@@ -150,6 +150,7 @@ PostRun post(const FcddPostProblem& p, const std::vector<double>& x, const Affin
   b.dx = r.real_out(post_in(p));
   b.dgamma = r.real_out(p.channels);
   b.dbeta = r.real_out(p.channels);
+  b.workspace = r.scratch(r.table->post_workspace_bytes(r.device, &p));
   r.run(r.table->post_backward(r.device, &b));
   return {r.read_real(f.y), r.read_real(b.dx), r.read_real(b.dgamma), r.read_real(b.dbeta)};
 }

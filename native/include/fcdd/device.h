@@ -114,7 +114,7 @@ typedef struct FcddPostForward {
 typedef struct FcddPostBackward {
   FcddPostProblem p;
   FcddBuffer dy, x, mean, inv_std, gamma /*opt*/, beta /*opt*/, argmax /*with pooling*/;
-  FcddBuffer dx;
+  FcddBuffer dx;             // may be x itself: then the input gives way to its gradient
   FcddBuffer dgamma, dbeta;  // (opt) C
   FcddBuffer workspace;
 } FcddPostBackward;
