@@ -25,8 +25,8 @@ struct ValueScale {
 struct AugmentKernels {
   // Words 4*first ... 4*(first+blocks)-1 of a stream; `blocks` is a multiple of 16.
   void (*words)(const StreamKey& key, uint32_t first, int blocks, uint32_t* out);
-  // The same words as standard normals, and as levels of the noise source "gaussian".
-  void (*normals)(const StreamKey& key, uint32_t first, int blocks, float* out);
+  // Words as standard normals, and as levels of the noise sources "gaussian" and "uniform".
+  void (*normals)(const uint32_t* words, int n, float* out);
   void (*gaussian_levels)(const uint32_t* words, int n, int16_t* out);
   void (*uniform_levels)(const uint32_t* words, int n, int16_t* out);
 

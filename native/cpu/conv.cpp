@@ -2,22 +2,35 @@
 #include "cpu/channel_sums.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_shape.h"
+#include "cpu/conv_winograd.h"
 #include "cpu/steps.h"
 
 namespace fcdd::cpu {
 namespace {
 
+bool by_winograd(const CpuDevice& device, const ConvShape& s) {
+  return !device.direct_only && winograd_pays(s);
+}
+
+WinogradPlan winograd_plan(const ConvShape& s, int32_t pass) {
+  return pass == FCDD_FORWARD ? plan_winograd_forward(s) : plan_winograd_input_grad(s);
+}
+
 uint64_t packed_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
-  if (pass == FCDD_FORWARD) return direct_packed_floats(*device.isa, s.c, s.k, s.kernel);
-  if (pass == FCDD_INPUT_GRAD) return direct_packed_floats(*device.isa, s.k, s.c, s.kernel);
-  return 0;
+  if (pass == FCDD_WEIGHT_GRAD) return 0;
+  if (by_winograd(device, s)) return winograd_packed_floats(*device.isa, winograd_plan(s, pass));
+  return pass == FCDD_FORWARD ? direct_packed_floats(*device.isa, s.c, s.k, s.kernel)
+                              : direct_packed_floats(*device.isa, s.k, s.c, s.kernel);
 }
 
 uint64_t workspace_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
-  const auto workers = static_cast<uint64_t>(device.threads);
-  if (pass == FCDD_FORWARD) return workers * direct_scratch_floats(plan_direct_forward(s));
-  if (pass == FCDD_INPUT_GRAD) return workers * direct_scratch_floats(plan_direct_input_grad(s));
-  return direct_weight_grad_floats(device, s);
+  if (by_winograd(device, s)) {
+    return pass == FCDD_WEIGHT_GRAD ? winograd_weight_grad_floats(device, s)
+                                    : winograd_workspace_floats(device, winograd_plan(s, pass));
+  }
+  if (pass == FCDD_WEIGHT_GRAD) return direct_weight_grad_floats(device, s);
+  const DirectPlan plan = pass == FCDD_FORWARD ? plan_direct_forward(s) : plan_direct_input_grad(s);
+  return static_cast<uint64_t>(device.threads) * direct_scratch_floats(plan);
 }
 
 // Sums over pixels want a double per image and filter: after the floats, which are a multiple of 16.
@@ -50,7 +63,7 @@ void conv_pack(CpuDevice& device, const FcddConvPack& a) {
   const ConvShape s = shape_of(a.p);
   const float* w = at<float>(device, a.w, s.weights(), "conv_pack: w");
   float* packed = at<float>(device, a.packed, packed_floats(device, s, a.pass), "conv_pack: packed");
-  direct_pack(device, s, a.pass == FCDD_INPUT_GRAD, w, packed);
+  (by_winograd(device, s) ? winograd_pack : direct_pack)(device, s, a.pass == FCDD_INPUT_GRAD, w, packed);
 }
 
 void conv_forward(CpuDevice& device, const FcddConvForward& a) {
@@ -65,7 +78,11 @@ void conv_forward(CpuDevice& device, const FcddConvForward& a) {
       at<float>(device, a.workspace, workspace_floats(device, s, FCDD_FORWARD), "conv_forward: workspace");
   const Epilogue epilogue{at_or_null<float>(device, a.bias, k, "conv_forward: bias"),
                           a.activation == FCDD_ACT_LEAKY, static_cast<float>(a.slope)};
-  direct_run(device, plan_direct_forward(s), x, packed, y, epilogue, workspace);
+  if (by_winograd(device, s)) {
+    winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
+  } else {
+    direct_run(device, plan_direct_forward(s), x, packed, y, epilogue, workspace);
+  }
   if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);
 }
 
@@ -77,7 +94,11 @@ void conv_input_grad(CpuDevice& device, const FcddConvInputGrad& a) {
   float* dx = at<float>(device, a.dx, s.inputs(), "conv_input_grad: dx");
   float* workspace = at<float>(device, a.workspace, workspace_floats(device, s, FCDD_INPUT_GRAD),
                                "conv_input_grad: workspace");
-  direct_run(device, plan_direct_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
+  if (by_winograd(device, s)) {
+    winograd_run(device, plan_winograd_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
+  } else {
+    direct_run(device, plan_direct_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
+  }
 }
 
 void conv_weight_grad(CpuDevice& device, const FcddConvWeightGrad& a) {
@@ -89,7 +110,7 @@ void conv_weight_grad(CpuDevice& device, const FcddConvWeightGrad& a) {
   const uint64_t floats = workspace_floats(device, s, FCDD_WEIGHT_GRAD);
   float* workspace =
       at<float>(device, a.workspace, floats + 2 * bias_grad_doubles(s), "conv_weight_grad: workspace");
-  direct_weight_grad(device, s, x, dy, dw, workspace);
+  (by_winograd(device, s) ? winograd_weight_grad : direct_weight_grad)(device, s, x, dy, dw, workspace);
   if (dbias != nullptr) {
     channel_totals(device, dy, s.n, s.oh * s.ow, s.k, reinterpret_cast<double*>(workspace + floats), dbias);
   }

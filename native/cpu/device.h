@@ -17,6 +17,7 @@ struct CpuDevice {
   HostMemory memory;
   int threads = 1;
   const IsaTable* isa = nullptr;
+  bool direct_only = false;  // FCDD_CPU_CONV=direct: no Winograd, for tests and comparisons
 };
 
 [[noreturn]] inline void invalid(const std::string& what) {

@@ -58,12 +58,34 @@ struct PostRows {
   float slope;
 };
 
+// Products of one tile -> its m x m outputs.
+struct WinogradOutput {
+  const float* products;  // products[p * plane + filter], p = 0..35
+  int64_t plane;
+  int filters;
+  const float* bias;  // or null
+  bool leaky;
+  float slope;
+  float* const* pixels;  // m * m
+};
+
 struct IsaTable {
   const char* name;  // "baseline", "avx2", "avx512"
   int panel;         // filters per panel: two registers
 
   void (*conv_panel)(const ConvBlock& b);
   void (*weight_grad_panel)(const WeightGradBlock& b);
+
+  // Winograd's transforms of one tile (kernels/winograd.h). m: outputs per axis, 4 for kernel 3, 2 for
+  // kernel 5.
+  void (*winograd_input)(const float* const* pixels /*36*/, int channels, float* v, int64_t plane);
+  void (*winograd_output)(int m, const WinogradOutput& o);
+  // d[p * plane + panel * panel_plane + filter of the panel]
+  void (*winograd_gradient)(int m, const float* const* pixels /*m*m*/, int filters, float* d, int64_t plane,
+                            int64_t panel_plane);
+  // One panel's filters for one channel: w[tap][panel] -> u[p * plane + filter], and the adjoint.
+  void (*winograd_weights)(int kernel, const float* w, float* u, int64_t plane);
+  void (*winograd_weights_adjoint)(int kernel, const float* u, int64_t plane, float* w);
 
   // Over the pixels of one image, `stride` floats apart: totals, and sums of squared deviations from the
   // mean.

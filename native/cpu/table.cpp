@@ -56,6 +56,8 @@ FcddStatus open(const FcddDeviceOptions* options, FcddDevice** device) {
     if (forced == nullptr || *forced == '\0') forced = options != nullptr ? options->isa : nullptr;
     auto made = std::make_unique<CpuDevice>();
     made->isa = choose_isa(forced);
+    const char* convolution = std::getenv("FCDD_CPU_CONV");
+    made->direct_only = convolution != nullptr && std::strcmp(convolution, "direct") == 0;
     made->threads = threads > 0 ? threads : default_threads();
     ensure_workers(made->threads);
     *device = reinterpret_cast<FcddDevice*>(made.release());
@@ -71,7 +73,8 @@ FcddStatus info(FcddDevice* device, FcddDeviceInfo* out) {
     require(device != nullptr && out != nullptr, "expected a device and a place for its description");
     std::memset(out, 0, sizeof *out);
     std::snprintf(out->name, sizeof out->name, "cpu");
-    std::snprintf(out->isa, sizeof out->isa, "%s", of(device).isa->name);
+    std::snprintf(out->isa, sizeof out->isa, "%s%s", of(device).isa->name,
+                  of(device).direct_only ? "-direct" : "");
     std::snprintf(out->detail, sizeof out->detail, "%s, %d thread%s", out->isa, of(device).threads,
                   of(device).threads == 1 ? "" : "s");
     out->real_bytes = sizeof(float);

@@ -13,51 +13,46 @@ namespace {
 
 constexpr int group = 16;  // blocks of Philox side by side
 
-// One group of blocks: word w of block l in c[w][l].
+// One group of blocks: word w of block l in c[w][l]. The rounds are unrolled inside the loop over blocks, so that
+// the loop over blocks is the one that becomes vectors and everything stays in registers.
 FCDD_INLINE void philox_group(const StreamKey& key, uint32_t first, uint32_t (&c)[4][group]) {
   for (int l = 0; l < group; l++) {
-    c[0][l] = first + static_cast<uint32_t>(l);
-    c[1][l] = key.purpose;
-    c[2][l] = key.position;
-    c[3][l] = key.epoch;
-  }
-  uint32_t key0 = key.seed_low, key1 = key.seed_high;
-  for (int round = 0; round < 10; round++) {
-    for (int l = 0; l < group; l++) {
-      const uint64_t p0 = uint64_t{0xD2511F53u} * c[0][l];
-      const uint64_t p1 = uint64_t{0xCD9E8D57u} * c[2][l];
-      c[0][l] = static_cast<uint32_t>(p1 >> 32) ^ c[1][l] ^ key0;
-      c[1][l] = static_cast<uint32_t>(p1);
-      c[2][l] = static_cast<uint32_t>(p0 >> 32) ^ c[3][l] ^ key1;
-      c[3][l] = static_cast<uint32_t>(p0);
+    uint32_t c0 = first + static_cast<uint32_t>(l), c1 = key.purpose, c2 = key.position, c3 = key.epoch;
+    uint32_t key0 = key.seed_low, key1 = key.seed_high;
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; round++) {
+      const uint64_t p0 = uint64_t{0xD2511F53u} * c0;
+      const uint64_t p1 = uint64_t{0xCD9E8D57u} * c2;
+      c0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ key0;
+      c1 = static_cast<uint32_t>(p1);
+      c2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ key1;
+      c3 = static_cast<uint32_t>(p0);
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
     }
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
-  }
-}
-
-void augment_words(const StreamKey& key, uint32_t first, int blocks, uint32_t* out) {
-  for (int b = 0; b < blocks; b += group) {
-    uint32_t c[4][group];
-    philox_group(key, first + static_cast<uint32_t>(b), c);
-    for (int l = 0; l < group; l++) {
-      for (int w = 0; w < 4; w++) out[(b + l) * 4 + w] = c[w][l];
-    }
+    c[0][l] = c0;
+    c[1][l] = c1;
+    c[2][l] = c2;
+    c[3][l] = c3;
   }
 }
 
-void augment_normals(const StreamKey& key, uint32_t first, int blocks, float* __restrict out) {
+void augment_words(const StreamKey& key, uint32_t first, int blocks, uint32_t* __restrict out) {
   for (int b = 0; b < blocks; b += group) {
     uint32_t c[4][group];
-    float z[4][group];
     philox_group(key, first + static_cast<uint32_t>(b), c);
-    for (int w = 0; w < 4; w++) {
-      for (int l = 0; l < group; l++) z[w][l] = normal_from_bits(c[w][l]);
-    }
+    uint32_t* to = out + b * 4;
     for (int l = 0; l < group; l++) {
-      for (int w = 0; w < 4; w++) out[(b + l) * 4 + w] = z[w][l];
+      to[4 * l] = c[0][l];
+      to[4 * l + 1] = c[1][l];
+      to[4 * l + 2] = c[2][l];
+      to[4 * l + 3] = c[3][l];
     }
   }
+}
+
+void augment_normals(const uint32_t* __restrict words, int n, float* __restrict out) {
+  for (int i = 0; i < n; i++) out[i] = normal_from_bits(words[i]);
 }
 
 void augment_gaussian_levels(const uint32_t* __restrict words, int n, int16_t* __restrict out) {

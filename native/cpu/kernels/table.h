@@ -7,6 +7,7 @@
 #include "cpu/kernels/post.h"
 #include "cpu/kernels/sums.h"
 #include "cpu/kernels/weight_grad.h"
+#include "cpu/kernels/winograd.h"
 
 #define FCDD_DEFINE_ISA_TABLE(table, label)                   \
   namespace fcdd::cpu {                                       \
@@ -16,6 +17,11 @@
       .panel = panel_width,                                   \
       .conv_panel = conv_panel,                               \
       .weight_grad_panel = weight_grad_panel,                 \
+      .winograd_input = winograd_input,                       \
+      .winograd_output = winograd_output,                     \
+      .winograd_gradient = winograd_gradient,                 \
+      .winograd_weights = winograd_weights,                   \
+      .winograd_weights_adjoint = winograd_weights_adjoint,   \
       .sums = sums,                                           \
       .moments = moments,                                     \
       .post_forward = post_forward,                           \

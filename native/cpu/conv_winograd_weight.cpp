@@ -1,0 +1,116 @@
+// Winograd weight gradient: chunks of tiles; all workers first transform the chunk's inputs and output
+// gradients, then share out the 36 products, which take up where the previous chunk left them: one sum over
+// the tiles in order.
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/conv_winograd.h"
+#include "cpu/threads.h"
+
+namespace fcdd::cpu {
+namespace {
+
+constexpr int planes = 36;
+// Both operands of a chunk, shared by all workers through the last-level cache. The sums are read and written
+// once per chunk, so a chunk should not be small.
+constexpr int64_t chunk_floats = 2 * 1024 * 1024;
+
+struct Plan {
+  WinogradPlan forward;
+  int64_t panels, width;
+  int64_t tiles;                      // of a chunk
+  int64_t v_plane, d_plane, d_panel;  // floats
+  uint64_t v_floats, d_floats, sum_floats, zero_floats;
+};
+
+Plan plan_of(const IsaTable& isa, const ConvShape& s) {
+  Plan p{};
+  p.forward = plan_winograd_forward(s);
+  p.width = isa.panel;
+  p.panels = (s.k + p.width - 1) / p.width;
+  const int64_t tile_floats = planes * (p.forward.c_pitch + p.panels * p.width);
+  p.tiles = std::clamp<int64_t>(chunk_floats / tile_floats, 64, 1024);
+  p.tiles = std::min(p.tiles, p.forward.tiles());
+  p.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(p.tiles * p.forward.c_pitch), 16)) + 16;
+  p.d_panel = p.tiles * p.width;
+  p.d_plane = p.panels * p.d_panel + 16;
+  p.v_floats = static_cast<uint64_t>(planes * p.v_plane);
+  p.d_floats = static_cast<uint64_t>(planes * p.d_plane);
+  p.sum_floats = static_cast<uint64_t>(planes * p.panels * s.c * p.width);
+  p.zero_floats = round_up(static_cast<uint64_t>(std::max(s.c, s.k)), 16);
+  return p;
+}
+
+void transform_chunk(const CpuDevice& device, const Plan& p, const ConvShape& s, const float* x,
+                     const float* dy, int64_t first, int64_t count, float* v, float* d, const float* zeros) {
+  const WinogradPlan& f = p.forward;
+  parallel(device.threads, count, [&](int64_t t, int) {
+    const float* pixels[planes];
+    const int64_t per_image = f.across * f.down, tile = first + t, image = tile / per_image;
+    const int64_t oy = tile % per_image / f.across * f.m, ox = tile % f.across * f.m;
+    tile_pixels_at(x + image * s.h * s.w * s.c, s.h, s.w, s.c, oy - f.padding, ox - f.padding, 6, zeros,
+                   pixels);
+    device.isa->winograd_input(pixels, static_cast<int>(s.c), v + t * f.c_pitch, p.v_plane);
+    tile_pixels_at(dy + image * s.oh * s.ow * s.k, s.oh, s.ow, s.k, oy, ox, f.m, zeros, pixels);
+    device.isa->winograd_gradient(f.m, pixels, static_cast<int>(s.k), d + t * p.width, p.d_plane, p.d_panel);
+  });
+}
+
+void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, int64_t count, const float* v,
+                  const float* d, float* sums) {
+  const int64_t parts =
+      std::max<int64_t>(1, s.c / 112);  // whole register tiles of 14 channels, if there are many
+  parallel(device.threads, planes * p.panels * parts, [&](int64_t index, int) {
+    const int64_t part = index % parts, panel = index / parts % p.panels, plane = index / parts / p.panels;
+    const int64_t first = part * s.c / parts, last = (part + 1) * s.c / parts;
+    WeightGradBlock b{};
+    b.x = v + plane * p.v_plane + first;
+    b.x_pixel = p.forward.c_pitch;
+    b.dy = d + plane * p.d_plane + panel * p.d_panel;
+    b.images = 1;
+    b.rows = 1;
+    b.width = static_cast<int>(count);
+    b.run = static_cast<int>(last - first);
+    b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
+    b.dw = sums + ((plane * p.panels + panel) * s.c + first) * p.width;
+    device.isa->weight_grad_panel(b);
+  });
+}
+
+// [plane][panel][c][width] -> OIHW.
+void finish(const CpuDevice& device, const Plan& p, const ConvShape& s, const float* sums, float* dw) {
+  const int64_t taps = int64_t{s.kernel} * s.kernel;
+  parallel(device.threads, p.panels * s.c, [&](int64_t index, int) {
+    const int64_t panel = index / s.c, c = index % s.c;
+    float taps_of_panel[25 * 64];  // [tap][filter]; no instruction set has panels above 64
+    device.isa->winograd_weights_adjoint(s.kernel, sums + index * p.width, p.panels * s.c * p.width,
+                                         taps_of_panel);
+    const int64_t real = std::min(p.width, s.k - panel * p.width);
+    for (int64_t f = 0; f < real; f++) {
+      float* to = dw + ((panel * p.width + f) * s.c + c) * taps;
+      for (int64_t tap = 0; tap < taps; tap++) to[tap] = taps_of_panel[tap * p.width + f];
+    }
+  });
+}
+
+}  // namespace
+
+uint64_t winograd_weight_grad_floats(const CpuDevice& device, const ConvShape& s) {
+  const Plan p = plan_of(*device.isa, s);
+  return p.v_floats + p.d_floats + p.sum_floats + p.zero_floats;
+}
+
+void winograd_weight_grad(const CpuDevice& device, const ConvShape& s, const float* x, const float* dy,
+                          float* dw, float* workspace) {
+  const Plan p = plan_of(*device.isa, s);
+  float *v = workspace, *d = v + p.v_floats, *sums = d + p.d_floats, *zeros = sums + p.sum_floats;
+  std::memset(sums, 0, (p.sum_floats + p.zero_floats) * sizeof(float));
+  for (int64_t first = 0; first < p.forward.tiles(); first += p.tiles) {
+    const int64_t count = std::min(p.tiles, p.forward.tiles() - first);
+    transform_chunk(device, p, s, x, dy, first, count, v, d, zeros);
+    add_products(device, p, s, count, v, d, sums);
+  }
+  finish(device, p, s, sums, dw);
+}
+
+}  // namespace fcdd::cpu
