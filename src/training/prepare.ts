@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { openDataSet, openExposure, subset, withConstants } from '../data/index.js';
+import { drawAnomalies, openDataSet, openExposure, subset, withConstants } from '../data/index.js';
 import type { DataSet, Normalisation, OpenOptions, Split } from '../data/types.js';
 import type {
   Device,
@@ -54,6 +54,7 @@ export async function openRunData(
     open.referencePreprocessing = config.referencePreprocessing;
   if (config.bitRange !== undefined) open.bitRange = config.bitRange;
   if (only !== undefined) open.only = only;
+  open.anomalies = config.supervise === 'other';
   if (options.onWarning) open.onWarning = options.onWarning;
   if (options.onLoad) open.onProgress = options.onLoad;
   return openDataSet(config.dataset, open);
@@ -65,9 +66,9 @@ export async function prepareRun(
   device: Device,
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
-  const dataset = await openRunData(config, options);
+  const dataset = withDrawnAnomalies(await openRunData(config, options), config, options);
   const { training, held } = splitHeldOut(dataset, config);
-  const exposure = await openRunExposure(config, dataset);
+  const exposure = await openRunExposure(config, dataset, options);
   const neutral = dataset.pipelines(config.preprocessing);
   const resources: Disposable[] = [];
   const keep = <T extends Disposable>(resource: T): T => {
@@ -142,18 +143,23 @@ function splitHeldOut(dataset: DataSet, config: RunConfig): { training: Split; h
   };
 }
 
-async function openRunExposure(config: RunConfig, dataset: DataSet): Promise<StoredImages | undefined> {
+/** Labelled anomalies that are trained on (--supervise other) are not tested on. */
+function withDrawnAnomalies(dataset: DataSet, config: RunConfig, options: PrepareOptions): DataSet {
+  if (config.supervise !== 'other') return dataset;
+  const limit = config.oeLimit === undefined ? {} : { limit: config.oeLimit };
+  const { anomalies, test, removed } = drawAnomalies(dataset, { ...limit, seed: config.seed });
+  if (removed > 0)
+    options.onNote?.(`${removed} anomalous test images are trained on and left out of the test`);
+  return { ...dataset, anomalies, test };
+}
+
+async function openRunExposure(
+  config: RunConfig,
+  dataset: DataSet,
+  options: PrepareOptions,
+): Promise<StoredImages | undefined> {
   if (config.supervise === 'unsupervised') return undefined;
-  if (config.supervise === 'other') {
-    if (dataset.anomalies && dataset.anomalies.records.length > 0) return dataset.anomalies.images;
-    throw new FcddError(
-      'FCDD_BAD_DATA',
-      `${dataset.name} has no labelled anomalies to train on (--supervise other)`,
-      {
-        hint: 'use --supervise malformed-normal --noise confetti',
-      },
-    );
-  }
+  if (config.supervise === 'other') return dataset.anomalies!.images;
   if (isSynthetic(config.noise)) return undefined;
   const first = dataset.train.images.images[0]!;
   const varies = dataset.stored.fit === 'short-side';
@@ -162,6 +168,8 @@ async function openRunExposure(config: RunConfig, dataset: DataSet): Promise<Sto
     height: varies ? dataset.stored.height : first.height,
     width: varies ? dataset.stored.height : first.width,
     channels: dataset.channels,
+    grey: dataset.grey,
+    ...(options.onWarning ? { onWarning: options.onWarning } : {}),
     ...(config.oeLimit === undefined ? {} : { limit: config.oeLimit }),
     seed: config.seed,
   });
