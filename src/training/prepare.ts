@@ -163,7 +163,7 @@ async function openRunExposure(
   if (isSynthetic(config.noise)) return undefined;
   const first = dataset.train.images.images[0]!;
   const varies = dataset.stored.fit === 'short-side';
-  return openExposure(config.oe ?? config.noise, {
+  const { channels, bytes, images } = await openExposure(config.oe ?? config.noise, {
     ...(config.data === undefined ? {} : { root: config.data }),
     height: varies ? dataset.stored.height : first.height,
     width: varies ? dataset.stored.height : first.width,
@@ -173,6 +173,7 @@ async function openRunExposure(
     ...(config.oeLimit === undefined ? {} : { limit: config.oeLimit }),
     seed: config.seed,
   });
+  return { channels, bytes, images };
 }
 
 /** Published constants where there are some, else those of the normal images that are trained on. */
