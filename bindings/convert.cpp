@@ -7,7 +7,7 @@ namespace fcdd::bindings {
 namespace {
 
 constexpr int max_extent = 1 << 15;
-constexpr int max_channels = 1 << 16;
+constexpr int max_channels = 1 << 20;
 
 // Ranges that need more than one property are checked by the engine, which names the layer.
 Layer conv_layer(Fields& f) {
@@ -202,6 +202,7 @@ TrainerOptions read_trainer_options(Fields& f) {
   o.optimiser = read_optimiser(f.object("optimiser"));
   o.seed = f.seed("seed");
   o.repeat = f.integer_or("repeat", 1, 1, 1 << 20);
+  o.keep_activations = f.flag_or("keepActivations", false);
   if (f.has("pipeline")) o.pipeline = read_pipeline(f.raw("pipeline"), f.path("pipeline"));
   if (f.has("supervision")) o.supervision = read_supervision(f.raw("supervision"), f.path("supervision"));
   return o;

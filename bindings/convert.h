@@ -18,7 +18,7 @@ FcddPipeline read_pipeline(const Napi::Value& value, const std::string& path);
 FcddSupervision read_supervision(const Napi::Value& value, const std::string& path);
 OptimiserOptions read_optimiser(Fields options);
 InferOptions read_infer_options(Fields& options);  // sigma, low, maps
-// Fields batch, objective, optimiser, seed, repeat, pipeline, supervision; not the stores.
+// Fields batch, objective, optimiser, seed, repeat, keepActivations, pipeline, supervision; not the stores.
 TrainerOptions read_trainer_options(Fields& options);
 // count, pixels, labels, masks; sizes are checked against the network's input.
 Batch read_batch(const Napi::Value& value, const std::string& path, InputShape input, bool pixelwise);

@@ -150,6 +150,8 @@ export interface TrainerOptions {
   supervision?: Supervision;
   /** The list of images counts this many times per epoch (MVTec: 10). */
   repeat?: number;
+  /** All activations of a step survive it, for lastActivations(); costs memory. */
+  keepActivations?: boolean;
 }
 
 /** Means over the samples of the steps reported. `normal`/`anomalous` are null when there were none. */
