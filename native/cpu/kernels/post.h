@@ -13,18 +13,50 @@
 namespace fcdd::cpu {
 namespace {
 
-typedef uint8_t bvec __attribute__((vector_size(lanes)));
-
+// n <= lanes bytes from or to one register of integers. By hand: gcc 12 converts such vectors one by one.
+#if defined(__AVX512F__)
 FCDD_INLINE void store_bytes(uint8_t* p, ivec v, int n) {
-  const bvec bytes = __builtin_convertvector(v, bvec);
-  __builtin_memcpy(p, &bytes, static_cast<unsigned>(n));
+  const __mmask16 mask = static_cast<__mmask16>((1u << n) - 1);
+  _mm_mask_storeu_epi8(p, mask, _mm512_maskz_cvtepi32_epi8(mask, reinterpret_cast<__m512i>(v)));
 }
 
 FCDD_INLINE ivec load_bytes(const uint8_t* p, int n) {
-  bvec bytes = {};
-  __builtin_memcpy(&bytes, p, static_cast<unsigned>(n));
-  return __builtin_convertvector(bytes, ivec);
+  const __mmask16 mask = static_cast<__mmask16>((1u << n) - 1);
+  return reinterpret_cast<ivec>(_mm512_maskz_cvtepu8_epi32(mask, _mm_maskz_loadu_epi8(mask, p)));
 }
+#else
+FCDD_INLINE void store_bytes(uint8_t* p, ivec v, int n) {
+#if defined(__AVX2__)
+  const __m256i wide = reinterpret_cast<__m256i>(v);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+#else
+  uint8_t bytes[lanes];
+  for (int i = 0; i < lanes; i++) bytes[i] = static_cast<uint8_t>(v[i]);
+#endif
+  if (n == lanes) {
+    __builtin_memcpy(p, &bytes, lanes);
+  } else {
+    __builtin_memcpy(p, &bytes, static_cast<unsigned>(n));
+  }
+}
+
+FCDD_INLINE ivec load_bytes(const uint8_t* p, int n) {
+  uint8_t bytes[lanes] = {};
+  if (n == lanes) {
+    __builtin_memcpy(bytes, p, lanes);
+  } else {
+    __builtin_memcpy(bytes, p, static_cast<unsigned>(n));
+  }
+#if defined(__AVX2__)
+  int64_t all;
+  __builtin_memcpy(&all, bytes, 8);
+  return reinterpret_cast<ivec>(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(all)));
+#else
+  return ivec{bytes[0], bytes[1], bytes[2], bytes[3]};
+#endif
+}
+#endif
 
 FCDD_INLINE int min_int(int a, int b) {
   return a < b ? a : b;
@@ -92,7 +124,7 @@ FCDD_INLINE void pool_window(const PostRows& p, const Window& w, int kernel, flo
 }
 
 template <bool Norm, bool Leaky, bool Arg>
-void pool_row(const PostRows& p, const float* x, int oy, float* y, uint8_t* argmax) {
+FCDD_INLINE void pool_row(const PostRows& p, const float* x, int oy, float* y, uint8_t* argmax) {
   const int iy = oy * p.stride - p.padding;
   Window w{};
   w.r0 = max_int(0, -iy), w.r1 = min_int(p.kernel, p.h - iy);
@@ -113,7 +145,7 @@ void pool_row(const PostRows& p, const float* x, int oy, float* y, uint8_t* argm
 }
 
 template <bool Norm, bool Leaky>
-void map_row(const PostRows& p, const float* x, int row, float* y) {
+FCDD_INLINE void map_row(const PostRows& p, const float* x, int row, float* y) {
   for (int64_t i = int64_t{row} * p.w; i < (int64_t{row} + 1) * p.w; i++) {
     for_channels(
         p.channels, [&](int c, int n) __attribute__((always_inline)) {
@@ -124,7 +156,8 @@ void map_row(const PostRows& p, const float* x, int row, float* y) {
 }
 
 template <bool Norm, bool Leaky>
-void post_forward_as(const PostRows& p, const float* x, int first, int last, float* y, uint8_t* argmax) {
+void post_forward_as(const PostRows& rows, const float* x, int first, int last, float* y, uint8_t* argmax) {
+  const PostRows p = rows;  // a copy that no store can change
   for (int row = first; row < last; row++) {
     if (p.kernel == 0) {
       map_row<Norm, Leaky>(p, x, row, y);
@@ -151,34 +184,48 @@ struct Span {
   int first, last;
 };
 
+FCDD_INLINE int divide(int value, int stride) {
+  return stride == 2 ? value >> 1 : value / stride;
+}
+
 FCDD_INLINE Span windows_over(const PostRows& p, int i, int outputs) {
   const int from = i + p.padding - p.kernel;
-  return {from < 0 ? 0 : from / p.stride + 1, min_int(outputs, (i + p.padding) / p.stride + 1)};
+  return {from < 0 ? 0 : divide(from, p.stride) + 1, min_int(outputs, divide(i + p.padding, p.stride) + 1)};
+}
+
+// What there is between dy and the gradient of act(norm(x)).
+enum PoolKind { no_pool, pool_2_2_0, any_pool };
+
+FCDD_INLINE vec won(const float* dy, const uint8_t* argmax, int64_t at, int tap, int n) {
+  return load_bytes(argmax + at, n) == tap ? load_some(dy + at, n) : vec{};
 }
 
 // Gradient of act(norm(x)) at one input pixel and n channels, from dy and the winners.
-template <bool Pool>
+template <PoolKind Pool>
 FCDD_INLINE vec unpooled(const PostRows& p, const float* dy, const uint8_t* argmax, int iy, int ix, Span rows,
                          Span columns, int c, int n) {
-  if (!Pool) return load_some(dy + (int64_t{iy} * p.w + ix) * p.c + c, n);
+  if (Pool == no_pool) return load_some(dy + (int64_t{iy} * p.w + ix) * p.c + c, n);
+  if (Pool == pool_2_2_0) {  // one window, or none at an odd edge
+    if (iy / 2 >= p.oh || ix / 2 >= p.ow) return vec{};
+    return won(dy, argmax, (int64_t{iy / 2} * p.ow + ix / 2) * p.c + c, iy % 2 * 2 + ix % 2, n);
+  }
   vec sum = {};
   for (int oy = rows.first; oy < rows.last; oy++) {
     for (int ox = columns.first; ox < columns.last; ox++) {
-      const int64_t at = (int64_t{oy} * p.ow + ox) * p.c + c;
-      const int mine = (iy + p.padding - oy * p.stride) * p.kernel + ix + p.padding - ox * p.stride;
-      sum += load_bytes(argmax + at, n) == mine ? load_some(dy + at, n) : vec{};
+      const int tap = (iy + p.padding - oy * p.stride) * p.kernel + ix + p.padding - ox * p.stride;
+      sum += won(dy, argmax, (int64_t{oy} * p.ow + ox) * p.c + c, tap, n);
     }
   }
   return sum;
 }
 
 // Calls body(pixel offset, c, n, gradient of norm(x)) for every pixel of an input row.
-template <bool Norm, bool Leaky, bool Pool, class Body>
+template <bool Norm, bool Leaky, PoolKind Pool, class Body>
 FCDD_INLINE void for_row_gradient(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax,
                                   int iy, Body body) {
-  const Span rows = Pool ? windows_over(p, iy, p.oh) : Span{0, 0};
+  const Span rows = Pool == any_pool ? windows_over(p, iy, p.oh) : Span{0, 0};
   for (int ix = 0; ix < p.w; ix++) {
-    const Span columns = Pool ? windows_over(p, ix, p.ow) : Span{0, 0};
+    const Span columns = Pool == any_pool ? windows_over(p, ix, p.ow) : Span{0, 0};
     const int64_t at = (int64_t{iy} * p.w + ix) * p.c;
     for_channels(
         p.channels, [&](int c, int n) __attribute__((always_inline)) {
@@ -192,9 +239,10 @@ FCDD_INLINE void for_row_gradient(const PostRows& p, const float* x, const float
 
 // Per channel: sums of the gradient and of its product with x - mean; floats within a row, doubles across
 // rows.
-template <bool Leaky, bool Pool>
-void post_sums_as(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
+template <bool Leaky, PoolKind Pool>
+void post_sums_as(const PostRows& rows, const float* x, const float* dy, const uint8_t* argmax, int first,
                   int last, double* sum, double* product) {
+  const PostRows p = rows;  // a copy that no store can change
   float row_sum[post_channels], row_product[post_channels];
   for (int iy = first; iy < last; iy++) {
     for (int c = 0; c < p.channels; c++) row_sum[c] = row_product[c] = 0;
@@ -212,21 +260,31 @@ void post_sums_as(const PostRows& p, const float* x, const float* dy, const uint
   }
 }
 
+FCDD_INLINE PoolKind pool_kind(const PostRows& p) {
+  if (p.kernel == 0) return no_pool;
+  return p.kernel == 2 && p.stride == 2 && p.padding == 0 ? pool_2_2_0 : any_pool;
+}
+
+template <bool Leaky>
+void post_sums_of(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
+                  int last, double* sum, double* product) {
+  const PoolKind kind = pool_kind(p);
+  const auto run = kind == no_pool      ? post_sums_as<Leaky, no_pool>
+                   : kind == pool_2_2_0 ? post_sums_as<Leaky, pool_2_2_0>
+                                        : post_sums_as<Leaky, any_pool>;
+  run(p, x, dy, argmax, first, last, sum, product);
+}
+
 void post_sums(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first, int last,
                double* sum, double* product) {
-  if (p.kernel > 0) {
-    (p.leaky ? post_sums_as<true, true> : post_sums_as<false, true>)(p, x, dy, argmax, first, last, sum,
-                                                                     product);
-  } else {
-    (p.leaky ? post_sums_as<true, false> : post_sums_as<false, false>)(p, x, dy, argmax, first, last, sum,
-                                                                       product);
-  }
+  (p.leaky ? post_sums_of<true> : post_sums_of<false>)(p, x, dy, argmax, first, last, sum, product);
 }
 
 // dx = scale gradient + factor (x - mean) + offset with normalisation, else the gradient itself.
-template <bool Norm, bool Leaky, bool Pool>
-void post_gradient_as(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
+template <bool Norm, bool Leaky, PoolKind Pool>
+void post_gradient_as(const PostRows& rows, const float* x, const float* dy, const uint8_t* argmax, int first,
                       int last, const float* factor, const float* offset, float* dx) {
+  const PostRows p = rows;  // a copy that no store can change
   for (int iy = first; iy < last; iy++) {
     for_row_gradient<Norm, Leaky, Pool>(
         p, x, dy, argmax,
@@ -244,8 +302,11 @@ void post_gradient_as(const PostRows& p, const float* x, const float* dy, const 
 template <bool Norm, bool Leaky>
 void post_gradient_of(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
                       int last, const float* factor, const float* offset, float* dx) {
-  (p.kernel > 0 ? post_gradient_as<Norm, Leaky, true>
-                : post_gradient_as<Norm, Leaky, false>)(p, x, dy, argmax, first, last, factor, offset, dx);
+  const PoolKind kind = pool_kind(p);
+  const auto run = kind == no_pool      ? post_gradient_as<Norm, Leaky, no_pool>
+                   : kind == pool_2_2_0 ? post_gradient_as<Norm, Leaky, pool_2_2_0>
+                                        : post_gradient_as<Norm, Leaky, any_pool>;
+  run(p, x, dy, argmax, first, last, factor, offset, dx);
 }
 
 void post_gradient(const PostRows& p, const float* x, const float* dy, const uint8_t* argmax, int first,
