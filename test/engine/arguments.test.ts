@@ -322,6 +322,20 @@ describe('ops', () => {
   ])('%s', async (_what, call, message) => expectRefusal(call, message));
 });
 
+test('memory that no machine has is refused at once, or at the first use behind a run', async () => {
+  const input = { channels: 3, height: 8192, width: 8192 };
+  const large = device.createNetwork(smallLayers, input);
+  const { images: _, pipeline: __, supervision: ___, ...explicit } = trainerOptions;
+  const huge = { ...explicit, batch: 1 << 20 };
+  expect(() => large.createTrainer(huge)).toThrow(expect.objectContaining({ code: 'FCDD_OUT_OF_MEMORY' }));
+
+  const running = trainer.run({ epoch: 0, first: 0, steps: 1, lr: 0.1 });
+  const queued = large.createTrainer(huge);
+  expect(await failure(queued.state())).toMatchObject({ name: 'FcddError', code: 'FCDD_OUT_OF_MEMORY' });
+  expect(() => queued.positions).toThrow(expect.objectContaining({ code: 'FCDD_OUT_OF_MEMORY' }));
+  expect((await running).steps).toBe(1);
+});
+
 test('errors show where the caller stood', async () => {
   const sync = () => device.createNetwork([], smallInput);
   expect(sync).toThrow(expect.objectContaining({ stack: expect.stringContaining('arguments.test') }));
