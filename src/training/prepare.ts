@@ -101,6 +101,7 @@ export async function prepareRun(
         pipeline: pipelines.train,
         supervision,
         repeat: dataset.repeat,
+        keepActivations: config.dumpStep !== undefined, // else later steps reuse their memory
       }),
     );
     return {
