@@ -100,7 +100,7 @@ def lines():
     yield from (f"  {{{shift}, {every_colour(shift)}ull}}," for shift in (0, 10, 250))
     yield "};\n"
     yield "inline const std::vector<GoldenResize> golden_resizes = {"
-    for size, target in ((240, 224), (248, 224), (28, 32), (32, 28), (100, 37), (37, 100), (341, 224), (5, 5), (7, 1)):
+    for size, target in ((240, 224), (248, 224), (256, 224), (28, 32), (32, 28), (100, 37), (37, 100), (341, 224), (5, 5), (7, 1)):
         yield f"  {{{size}, {target}, {braces(nearest_sources(size, target))}}},"
     yield "};\n// clang-format on\n\n}  // namespace fcdd::test"
 
