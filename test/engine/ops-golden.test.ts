@@ -199,4 +199,44 @@ describe.each(devices)('%s', (_name, device, tolerance) => {
       expectEqual(w, after[step - 1]!);
     }
   });
+
+  test('L1 local contrast normalisation, as the input pipeline does it', async () => {
+    const [g] = read('ops-norm').lcn as Case<'x' | 'y'>[];
+    const [count, height, width] = g!.x.shape as [number, number, number];
+    const area = height * width;
+    // LCN does not mind scale: the multiples of 1/128 become bytes.
+    const bytes = Uint8Array.from(g!.x.data, (value) => 128 * value);
+    const at = (i: number) => ({ pixels: 3 * i * area, mask: null, height, width, label: 0 as const });
+    using images = device.createImageStore({
+      channels: 3,
+      bytes,
+      images: Array.from({ length: count }, (_, i) => at(i)),
+    });
+    using network = device.createNetwork([{ kind: 'conv', name: 'c', filters: 1, kernel: 1 }], {
+      channels: 3,
+      height,
+      width,
+    });
+    using trainer = network.createTrainer({
+      batch: count,
+      objective: { pixelwise: false },
+      optimiser: { kind: 'sgd' },
+      seed: 0,
+      images,
+      pipeline: { height, width, channels: 3, lcn: true, offset: [0, 0, 0], scale: [1, 1, 1] },
+      supervision: { mode: 'unsupervised', source: 'confetti' },
+    });
+    const { pixels, bytes: shuffled } = await trainer.augment(0, 0, count);
+    const size = 3 * area;
+    for (let i = 0; i < count; i++) {
+      const original = bytes.slice(i * size, (i + 1) * size);
+      const place = Array.from({ length: count }, (_, k) => k).find((k) =>
+        original.every((byte, j) => shuffled[k * size + j] === byte),
+      )!;
+      const golden = g!.y.data.slice(i * size, (i + 1) * size);
+      expect(distance(pixels.slice(place * size, (place + 1) * size), golden)).toBeLessThan(
+        tolerances.augmentFloat32,
+      );
+    }
+  });
 });

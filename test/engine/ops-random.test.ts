@@ -218,3 +218,29 @@ describe.each([...devices])('%s', (_isa, cpu) => {
     await fc.assert(property, settings);
   });
 });
+
+test('reference: a folded convolution equals convolution and normalisation with running statistics', async () => {
+  const property = fc.asyncProperty(convolutions, seed, async (p, s) => {
+    const draw = random(s);
+    const x = draw.values(p.batch * p.height * p.width * p.channels);
+    const w = draw.values(p.filters * p.channels * p.kernel ** 2);
+    const [bias, gamma, beta, mean] = [1, 2, 3, 4].map(() => draw.values(p.filters)) as Float64Array[];
+    const variance = draw.values(p.filters).map((v) => v + 1.5);
+    const operands = { w, bias: bias!, gamma: gamma!, beta: beta!, runningMean: mean!, runningVar: variance };
+    const shape = { filters: p.filters, fanIn: p.channels * p.kernel ** 2, eps: 1e-4 };
+    const folded = await ops.conv2dFold(reference, shape, operands);
+    const { y } = await ops.conv2d(reference, p, { x, ...folded });
+    const plain = await ops.conv2d(reference, p, { x, w, bias: bias! });
+    const pixels = { batch: 1, height: plain.y.length / p.filters, width: 1, channels: p.filters };
+    const norm = { ...pixels, norm: 'running' as const, eps: 1e-4 };
+    const expected = await ops.post(reference, norm, {
+      x: plain.y,
+      mean: mean!,
+      variance,
+      gamma: gamma!,
+      beta: beta!,
+    });
+    expect(distance(y, expected.y)).toBeLessThan(tolerances.opFloat64);
+  });
+  await fc.assert(property, settings);
+});
