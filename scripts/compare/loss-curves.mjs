@@ -2,9 +2,12 @@
 /**
  * Same initial weights, same batches, same augmented pixels: are the loss curves those of PyTorch?
  *
- *   node scripts/compare/loss-curves.mjs --data ../shared/data [--steps 50] [--batch 128] [--device cpu] [--out FILE]
+ *   node scripts/compare/loss-curves.mjs --data ../shared/data [--steps 50] [--batch 128] [--seed 0] [--threads N]
+ *     [--device cpu|reference] [--double] [--out FILE]
  *
- * cnn28-w on mini Fashion-MNIST, as `train` sets it up. Exits 1 when a loss differs by more than 1e-3.
+ * cnn28-w on mini Fashion-MNIST, as `train` sets it up. `cpu` is compared with PyTorch's float32, `reference` with its
+ * float64. Exits 1 when a loss differs by more than 1e-3. Over many steps rounding grows: --double says how far
+ * PyTorch's own float32 and float64 come apart on the same steps.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,16 +18,15 @@ import { writeSafetensors } from '../../dist/models/index.js';
 import { resolveConfig } from '../../dist/training/config.js';
 import { prepareRun } from '../../dist/training/prepare.js';
 import { learningRate } from '../../dist/training/schedule.js';
-import { runPython } from './python.mjs';
+import { KEEP_MEMORY, runPython } from './python.mjs';
 import { environment, script, writeJson } from './record.mjs';
 
 const MOMENTUM = 0.9;
 export const LARGEST_DIFFERENCE = 1e-3;
 
 /** Trains `steps` steps with our engine; exports to `file` what PyTorch needs to repeat them; returns our losses. */
-async function trainAndExport(device, options, steps, file) {
-  const { config } = resolveConfig(options);
-  using run = await prepareRun(config, device);
+async function trainAndExport(run, steps, file, exact) {
+  const { config } = run;
   const tensors = new Map();
   for (const { name, shape } of run.network.tensors)
     tensors.set(`initial/${name}`, { shape, data: await run.network.get(name) });
@@ -39,7 +41,11 @@ async function trainAndExport(device, options, steps, file) {
     tensors.set(`pixels/${step}`, { shape: [count, height, width, channels], data: pixels });
     tensors.set(`labels/${step}`, { shape: [count], data: labels });
     rates.push(learningRate(config.lr, config.schedule, epoch));
-    losses.push((await run.trainer.run({ epoch, first: position, steps: 1, lr: rates[step] })).loss);
+    // The export is float32: a device that computes in float64 must take that, not its own finer pixels.
+    const report = exact
+      ? await run.trainer.trainStep({ count, pixels, labels }, rates[step])
+      : await run.trainer.run({ epoch, first: position, steps: 1, lr: rates[step] });
+    losses.push(report.loss);
   }
   const { model, weightDecay } = config;
   await writeSafetensors(file, tensors, {
@@ -54,25 +60,30 @@ async function trainAndExport(device, options, steps, file) {
 const largest = (a, b) => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
 
 /** Our losses, PyTorch's, and their largest difference. */
-export async function compareLossCurves({ data, steps, batch, device: name, double, threads }) {
+export async function compareLossCurves({ data, steps, batch, seed, device: name, double, threads }) {
   const folder = mkdtempSync(join(tmpdir(), 'fcdd-loss-curves-'));
   const device = await openDevice(name, threads === undefined ? {} : { threads });
   try {
+    const exact = device.info.realBytes === 8;
     const file = join(folder, 'steps.safetensors');
     const sources = { data: join(data, 'fashion-mnist-mini'), oe: join(data, 'oe-mini') };
-    const options = { dataset: 'fashion-mnist', class: '0', batchSize: batch, seed: 1, ...sources };
-    const ours = await trainAndExport(device, options, steps, file);
+    const options = { dataset: 'fashion-mnist', class: '0', batchSize: batch, seed, ...sources };
+    const run = await prepareRun(resolveConfig(options).config, device);
+    const ours = await trainAndExport(run, steps, file, exact).finally(() => run[Symbol.dispose]());
     const threadArgs = threads === undefined ? [] : ['--threads', String(threads)];
-    const torch = runPython(script('loss_curve.py'), [file, ...(double ? ['--double'] : []), ...threadArgs]);
+    const flags = exact || double ? ['--double'] : [];
+    const torch = runPython(script('loss_curve.py'), [file, ...flags, ...threadArgs], { env: KEEP_MEMORY });
+    const theirs = exact ? torch.float64 : torch.float32;
     const rounding = torch.float64 ? { torchRounding: largest(torch.float32, torch.float64) } : {};
-    return {
+    const setting = {
+      model: 'cnn28-w',
       steps,
       batch,
-      largestDifference: largest(ours, torch.float32),
-      ...rounding,
-      ours,
-      torch: torch.float32,
+      seed,
+      device: name,
+      torchType: exact ? 'float64' : 'float32',
     };
+    return { ...setting, largestDifference: largest(ours, theirs), ...rounding, ours, torch: theirs };
   } finally {
     device.dispose();
     rmSync(folder, { recursive: true, force: true });
@@ -85,6 +96,7 @@ async function main() {
       data: { type: 'string' },
       steps: { type: 'string', default: '50' },
       batch: { type: 'string', default: '128' },
+      seed: { type: 'string', default: '0' },
       device: { type: 'string', default: 'cpu' },
       threads: { type: 'string' },
       double: { type: 'boolean', default: false },
@@ -101,6 +113,7 @@ async function main() {
     double,
     steps: Number(values.steps),
     batch: Number(values.batch),
+    seed: Number(values.seed),
     ...threads,
   });
   console.log(
