@@ -12,7 +12,7 @@
 namespace fcdd::cpu {
 namespace {
 
-const AugmentKernels& kernels_of(const CpuDevice& device) {
+const AugmentKernels& kernels_of([[maybe_unused]] const CpuDevice& device) {
 #if defined(__x86_64__)
   if (std::strcmp(device.isa->name, "avx512") == 0) return augment_avx512;
   if (std::strcmp(device.isa->name, "avx2") == 0) return augment_avx2;

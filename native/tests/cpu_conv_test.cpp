@@ -1,5 +1,6 @@
 // The three passes of a convolution on `cpu` against `reference`: random shapes, and those of the networks'
 // layers.
+#include <cstdlib>
 #include <string>
 
 #include "check.h"
@@ -124,6 +125,18 @@ TEST(cpu_conv_same_padding) {
     p.filters = uniform(random, 1, 130);
     check_problem(random, p);
   }
+}
+
+// The same with the direct algorithm, which large layers no longer reach by themselves.
+TEST(cpu_conv_direct_of_winograd_shapes) {
+  setenv("FCDD_CPU_CONV", "direct", 1);
+  std::mt19937 random(15);
+  for (int i = 0; i < 8; i++) {
+    const int kernel = i % 2 == 0 ? 3 : 5;
+    check_problem(random, {uniform(random, 1, 6), uniform(random, kernel, 21), uniform(random, kernel, 21),
+                           uniform(random, 24, 130), uniform(random, 24, 130), kernel, 1, kernel / 2});
+  }
+  unsetenv("FCDD_CPU_CONV");
 }
 
 TEST(cpu_conv_layers_of_the_networks) {

@@ -33,7 +33,7 @@ std::string name_of(const FcddPostProblem& p) {
 
 struct Data {
   std::vector<double> x, dy, mean, spread, gamma, beta;  // spread: inverse deviation or variance
-  bool affine;
+  bool affine, in_place;
 };
 
 Data random_data(std::mt19937& random, const FcddPostProblem& p) {
@@ -43,7 +43,8 @@ Data random_data(std::mt19937& random, const FcddPostProblem& p) {
          normal_values(random, p.channels, 0.1, 0.7),
          normal_values(random, p.channels),
          normal_values(random, p.channels),
-         uniform(random, 0, 3) > 0};
+         uniform(random, 0, 3) > 0,
+         uniform(random, 0, 1) == 1};
   for (double& v : d.spread) v = std::fabs(v) + 0.01;
   return d;
 }
@@ -65,7 +66,7 @@ Outputs forward_and_backward(Bench& b, const FcddPostProblem& p, const Data& d) 
   g.p = p;
   g.dy = b.real(d.dy);
   g.x = f.x, g.mean = f.mean, g.inv_std = f.inv_std, g.gamma = f.gamma, g.beta = f.beta, g.argmax = f.argmax;
-  g.dx = b.real_out(sizes(p).in);
+  g.dx = d.in_place ? f.x : b.real_out(sizes(p).in);
   if (d.affine) g.dgamma = b.real_out(p.channels), g.dbeta = b.real_out(p.channels);
   g.workspace = b.scratch(b.table->post_workspace_bytes(b.device, &p));
   b.run(b.table->post_backward(b.device, &g));
