@@ -25,7 +25,7 @@ function translate(error: unknown, frames: string): unknown {
   return translated;
 }
 
-/** A synchronous call. `entry` is the public function: stacks start at its caller. */
+/** A synchronous call. `entry` is the public function: stacks start at its caller. Property getters pass `call`. */
 export function call<T>(entry: Entry, body: () => T): T {
   try {
     return body();

@@ -29,7 +29,7 @@ class DeviceNetwork implements Network {
   }
 
   get tensors(): readonly TensorInfo[] {
-    this.#tensors ??= call(this.get, () => frozenCopy(this.#native.tensors()));
+    this.#tensors ??= call(call, () => frozenCopy(this.#native.tensors()));
     return this.#tensors;
   }
 

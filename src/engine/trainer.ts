@@ -12,19 +12,19 @@ class NetworkTrainer implements Trainer {
   }
 
   get positions(): number {
-    return call(this.run, () => this.#native.facts().positions);
+    return call(call, () => this.#native.facts().positions);
   }
 
   get stepsPerEpoch(): number {
-    return call(this.run, () => this.#native.facts().stepsPerEpoch);
+    return call(call, () => this.#native.facts().stepsPerEpoch);
   }
 
   get reservedBytes(): number {
-    return call(this.run, () => this.#native.facts().reservedBytes);
+    return call(call, () => this.#native.facts().reservedBytes);
   }
 
   get updates(): number {
-    return call(this.run, () => this.#native.updates());
+    return call(call, () => this.#native.updates());
   }
 
   run(options: {

@@ -26,7 +26,7 @@ export interface InputShape {
   width: number;
 }
 
-/** Output extent, jump, extent and start of the receptive field after the last layer (facts, section 2). */
+/** Output extent, jump, extent and start of the receptive field after the last layer. */
 export interface ReceptiveField {
   height: number;
   width: number;

@@ -339,6 +339,10 @@ test('memory that no machine has is refused at once, or at the first use behind 
 test('errors show where the caller stood', async () => {
   const sync = () => device.createNetwork([], smallInput);
   expect(sync).toThrow(expect.objectContaining({ stack: expect.stringContaining('arguments.test') }));
+  const disposed = device.createNetwork(smallLayers, smallInput);
+  disposed.dispose();
+  const property = () => disposed.tensors;
+  expect(property).toThrow(expect.objectContaining({ stack: expect.stringContaining('arguments.test') }));
   const error = await failure(network.get('nothing'));
   expect(error.stack?.split('\n')[1]).toContain('arguments.test');
 });

@@ -30,8 +30,8 @@ function message(worker: Worker): Promise<unknown> {
 }
 
 describe('the end of a process', () => {
-  test('process.exit() in mid-step', () => {
-    expect(run('exit.mjs', ['exit'])).toEqual({ status: 3, signal: null, stdout: '', stderr: '' });
+  test.each(['exit', 'worker'])('process.exit() in mid-step: %s', (how) => {
+    expect(run('exit.mjs', [how])).toEqual({ status: 3, signal: null, stdout: '', stderr: '' });
   });
 
   test('an uncaught exception in mid-step', () => {
