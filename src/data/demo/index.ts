@@ -34,7 +34,7 @@ export const TEST_DEFECTS_PER_KIND = 16;
 const PIXELS = SIZE * SIZE;
 const IMAGE_BYTES = PIXELS * CHANNELS;
 
-/** A data set whose every picture has other random numbers: `metal@7` is `metal` with generator seed 7. */
+/** A class name as it was understood: `metal@7` is the surface `metal` with generator seed 7, so all pictures differ. */
 interface DemoClass {
   surface: Surface;
   index: number;
@@ -43,14 +43,14 @@ interface DemoClass {
 
 /** Reads "fabric", "1" or "fabric@7". Undefined: surface 0. */
 function parseClass(name: string | undefined): DemoClass {
-  const [surfaceName = '', seedText] = (name ?? demoSurfaces[0]!).split('@');
+  const [surfaceName = '', seedText, ...rest] = (name ?? demoSurfaces[0]!).split('@');
   const index = /^\d+$/.test(surfaceName)
     ? Number(surfaceName)
     : (demoSurfaces as readonly string[]).indexOf(surfaceName.toLowerCase());
   const surface = demoSurfaces[index];
   const seed = seedText === undefined ? DEMO_SEED : Number(seedText);
   const goodSeed = seedText === undefined || (/^\d+$/.test(seedText) && seed < 2 ** 31);
-  if (surface === undefined || !goodSeed) {
+  if (surface === undefined || !goodSeed || rest.length > 0) {
     const surfaces = demoSurfaces.map((known, at) => `${known} (${at})`).join(', ');
     throw new FcddError(
       'FCDD_INVALID_ARGUMENT',
@@ -146,11 +146,11 @@ function pipelines(preprocessing: Preprocessing): { train: Pipeline; test: Pipel
 /** Settings found on generator seed 1, surface 0; see docs/demo.md. */
 export const demoDefaults: TrainingDefaults = {
   batch: 20,
-  epochs: 30,
+  epochs: 40,
   optimizer: 'adam',
-  lr: 1e-3,
+  lr: 3e-3,
   weightDecay: 1e-6,
-  schedule: { kind: 'milestones', at: [20, 27], factor: 0.1 },
+  schedule: { kind: 'milestones', at: [27, 36], factor: 0.1 },
   model: 'cnn32-s',
   preprocessing: 'lcnaug1',
   sigma: 1.2,
