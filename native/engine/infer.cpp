@@ -7,13 +7,14 @@
 namespace fcdd {
 namespace {
 
-constexpr int kLargestChunk = 64;  // images; more gain nothing
-constexpr uint64_t kChunkBytes = uint64_t{256}
-                                 << 20;  // a chunk's plan stays below this where one image's does
+constexpr int kLargestChunk = 64;  // images
+// A chunk may need this much more memory than one image; more than this gains nothing either.
+constexpr uint64_t kChunkBytes = uint64_t{128} << 20;
 
 int chunk_for(const Network::Impl& network, int count) {
   int chunk = std::clamp(count, 1, kLargestChunk);
-  while (chunk > 1 && plan_inference(network, chunk).bytes > kChunkBytes) chunk /= 2;
+  const uint64_t limit = plan_inference(network, 1).bytes + kChunkBytes;
+  while (chunk > 1 && plan_inference(network, chunk).bytes > limit) chunk /= 2;
   return chunk;
 }
 

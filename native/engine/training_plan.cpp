@@ -7,6 +7,8 @@
 namespace fcdd {
 namespace {
 
+constexpr uint64_t kRecomputeFrom = uint64_t{512} << 20;  // smaller plans trade no time for memory
+
 class Planning {
  public:
   Planning(const Network::Impl& network, const TrainingPlanOptions& options)
@@ -22,6 +24,7 @@ class Planning {
     plan_.steps.resize(program_.steps.size());
     plan_.values.resize(program_.values.size());
     plan_.grads.resize(program_.values.size());
+    plan_.again.resize(program_.values.size());
   }
 
   TrainingPlan run() {
@@ -57,6 +60,13 @@ class Planning {
     return i < count_ && trained(i) && !is_conv(i) && !plan_.options.keep_activations;
   }
 
+  // Whether value i, written by a post step, is dropped after the forward pass and computed again for the
+  // convolution that reads it. The post step's own input lives long enough when it has a backward pass.
+  bool computed_again(int i) const {
+    return plan_.options.recompute == true && !plan_.options.keep_activations && i > 0 && i < count_ &&
+           trained(i - 1) && !is_conv(i - 1) && is_conv(i);
+  }
+
   void keep(Slot& slot, uint64_t bytes) { planner_.add(slot, bytes, 0, end()); }
   void once(Slot& slot, uint64_t bytes, int time) { planner_.add(slot, bytes, time, time); }
 
@@ -72,6 +82,10 @@ class Planning {
   void value(int i) {
     const uint64_t bytes = bytes_of(batch(), program_.values[i], real_);
     int last = i == count_ ? loss_time() : trained(i) ? backward_time(i) : forward_time(i);
+    if (computed_again(i)) {
+      last = forward_time(i);
+      once(plan_.again[i], bytes, backward_time(i));
+    }
     if (in_place(i)) last = std::max(last, gradient_read_time(i));
     if (plan_.options.keep_activations) last = end();
     planner_.add(plan_.values[i], bytes, i, last);
@@ -181,7 +195,13 @@ TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptio
   if (network.trainable_bytes == 0) {
     throw Error("FCDD_INVALID_ARGUMENT", "all layers of the network are frozen: there is nothing to train");
   }
-  return Planning(network, options).run();
+  if (options.recompute.has_value()) return Planning(network, options).run();
+  TrainingPlanOptions chosen = options;
+  chosen.recompute = false;
+  TrainingPlan plan = Planning(network, chosen).run();
+  if (plan.bytes <= kRecomputeFrom) return plan;
+  chosen.recompute = true;
+  return Planning(network, chosen).run();
 }
 
 }  // namespace fcdd

@@ -81,26 +81,30 @@ void TrainingRun::check_statistics(const PostStep& step, size_t index, int batch
 
 void TrainingRun::post_forward(size_t i, const PostStep& step, int batch) {
   const TrainingPlan::StepSlots& slots = plan_.steps[i];
-  FcddPostForward a{};
-  a.p = step.p;
-  a.p.batch = batch;
   if (step.p.norm != FCDD_NORM_NONE) {
     check_statistics(step, i, batch);
-    const FcddNormStats stats{.p = a.p,
-                              .sums = buffer(plan_.steps[i - 1].sums),
-                              .mean = buffer(slots.mean),
-                              .inv_std = buffer(slots.inv_std),
-                              .running_mean = network_.tensor(step.norm.mean),
-                              .running_var = network_.tensor(step.norm.var)};
+    FcddNormStats stats{.p = step.p,
+                        .sums = buffer(plan_.steps[i - 1].sums),
+                        .mean = buffer(slots.mean),
+                        .inv_std = buffer(slots.inv_std),
+                        .running_mean = network_.tensor(step.norm.mean),
+                        .running_var = network_.tensor(step.norm.var)};
+    stats.p.batch = batch;
     device_.check(device_.table().norm_stats(device_.handle(), &stats), "batch statistics");
   }
-  a.x = buffer(plan_.values[i]);
-  a.mean = buffer(slots.mean);
-  a.inv_std = buffer(slots.inv_std);
-  a.gamma = network_.tensor(step.norm.gamma);
-  a.beta = network_.tensor(step.norm.beta);
-  a.y = buffer(plan_.values[i + 1]);
-  a.argmax = buffer(slots.argmax);
+  apply_post(i, step, batch, buffer(plan_.values[i + 1]), buffer(slots.argmax));
+}
+
+void TrainingRun::apply_post(size_t i, const PostStep& step, int batch, FcddBuffer y, FcddBuffer argmax) {
+  FcddPostForward a{.p = step.p,
+                    .x = buffer(plan_.values[i]),
+                    .mean = buffer(plan_.steps[i].mean),
+                    .inv_std = buffer(plan_.steps[i].inv_std),
+                    .gamma = network_.tensor(step.norm.gamma),
+                    .beta = network_.tensor(step.norm.beta),
+                    .y = y,
+                    .argmax = argmax};
+  a.p.batch = batch;
   device_.check(device_.table().post_forward(device_.handle(), &a), "normalisation, activation and pooling");
 }
 
@@ -142,6 +146,10 @@ void TrainingRun::conv_backward(size_t i, const ConvStep& step, int batch) {
   a.p = step.p;
   a.p.batch = batch;
   a.x = buffer(plan_.values[i]);
+  if (plan_.again[i].bytes > 0) {
+    a.x = buffer(plan_.again[i]);
+    apply_post(i - 1, std::get<PostStep>(network_.training.steps[i - 1]), batch, a.x, {});
+  }
   a.dy = buffer(plan_.grads[i + 1]);
   a.dw = gradient(step.weight);
   if (!step.normalised) a.dbias = gradient(step.bias);

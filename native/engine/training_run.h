@@ -39,6 +39,7 @@ class TrainingRun {
   void check_statistics(const PostStep& step, size_t index, int batch) const;
   void conv_forward(size_t i, const ConvStep& step, int batch);
   void post_forward(size_t i, const PostStep& step, int batch);
+  void apply_post(size_t i, const PostStep& step, int batch, FcddBuffer y, FcddBuffer argmax);
   void conv_backward(size_t i, const ConvStep& step, int batch);
   void post_backward(size_t i, const PostStep& step, int batch);
   FcddBuffer gradient(int tensor) const { return tensor < 0 ? FcddBuffer{} : part(plan_.gradient, tensor); }

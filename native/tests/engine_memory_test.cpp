@@ -3,6 +3,8 @@
 
 #include "check.h"
 #include "engine/memory.h"
+#include "engine/network_impl.h"
+#include "engine/training_plan.h"
 #include "engine_networks.h"
 
 namespace fcdd::test {
@@ -81,6 +83,16 @@ TEST(engine_memory_of_a_frozen_prefix) {
   const Network frozen(open_device(), freeze(architecture("vgg11", 16), 16), input);
   CHECK(static_cast<double>(frozen.training_bytes(16, false, false)) <
         0.6 * static_cast<double>(whole.training_bytes(16, false, false)));
+}
+
+// Large plans compute post steps again rather than keep their outputs.
+TEST(engine_memory_recomputes_where_plans_are_large) {
+  Network network(open_device("cpu"), architecture("cnn224"), {3, 224, 224});
+  const auto bytes = [&](int batch, std::optional<bool> recompute) {
+    return plan_training(network.impl(), {.batch = batch, .recompute = recompute}).bytes;
+  };
+  CHECK(bytes(128, {}) == bytes(128, true) && bytes(4, {}) == bytes(4, false));
+  CHECK(static_cast<double>(bytes(128, true)) < 0.85 * static_cast<double>(bytes(128, false)));
 }
 
 TEST(engine_memory_beyond_any_machine_is_an_error) {

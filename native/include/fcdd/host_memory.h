@@ -22,7 +22,7 @@ class HostMemory {
   // Throws FCDD_OUT_OF_MEMORY with the number of bytes asked for.
   uint64_t reserve(uint64_t bytes) {
     const uint64_t rounded = (bytes + 63) / 64 * 64 + 64;  // never a null block; slack for whole-vector loads
-    void* data = bytes > rounded ? nullptr : std::aligned_alloc(64, rounded);
+    void* data = bytes > kAddressSpace ? nullptr : std::aligned_alloc(64, rounded);
     if (data == nullptr) {
       throw Error("FCDD_OUT_OF_MEMORY", "cannot reserve " + std::to_string(bytes >> 20) + " MiB of memory");
     }
@@ -53,6 +53,7 @@ class HostMemory {
   }
 
  private:
+  static constexpr uint64_t kAddressSpace = uint64_t{1} << 40;  // more than any machine has
   struct Block {
     std::byte* data;
     uint64_t bytes;
