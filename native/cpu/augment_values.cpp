@@ -62,7 +62,8 @@ void with_noise(const AugmentKernels& k, const FcddPipeline& p, const DrawKey& k
   double sum = 0;
   for (int64_t first = 0; first < n; first += words_of_tile) {
     const int64_t count = std::min<int64_t>(words_of_tile, n - first);
-    k.words(stream, static_cast<uint32_t>(first / 4), static_cast<int>((count + 63) / 64 * 16), scratch.words);
+    k.words(stream, static_cast<uint32_t>(first / 4), static_cast<int>((count + 63) / 64 * 16),
+            scratch.words);
     k.normals(scratch.words, static_cast<int>(count), scratch.normals);
     sum += k.noisy(s, bytes + first, scratch.normals, count, x + first);
   }

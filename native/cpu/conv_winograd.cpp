@@ -8,7 +8,6 @@
 namespace fcdd::cpu {
 namespace {
 
-constexpr int planes = 36;
 // A worker's transformed tiles and products live in its second-level cache and the shared one behind it;
 // weights are read once per block, so a block should not be small either.
 constexpr int64_t block_floats = 512 * 1024;
@@ -20,13 +19,14 @@ int64_t panels_of(const IsaTable& isa, int64_t filters) {
 
 // Tiles of a block: scheduling only, a tile's bits do not depend on it.
 int64_t block_tiles(const WinogradPlan& plan, int threads) {
-  const int64_t fitting = block_floats / (planes * (plan.c_pitch + plan.k));
+  const int64_t fitting = block_floats / (plan.planes() * (plan.c_pitch + plan.k));
   const int64_t cached = std::clamp(fitting / 14 * 14, least_block, most_block);
   const int64_t share = (plan.tiles() + threads - 1) / threads;
   return std::max<int64_t>(1, std::min(cached, share));
 }
 
-// Planes are a cache line apart modulo the caches' way size, or 36 stores would fall into one set.
+// Planes are a cache line apart modulo the caches' way size, or a tile's 36 or 64 stores would fall into one
+// set.
 struct Block {
   int64_t tiles, v_plane, m_plane;
   uint64_t floats;  // of one worker
@@ -37,7 +37,7 @@ Block block_of(const WinogradPlan& plan, int threads) {
   b.tiles = block_tiles(plan, threads);
   b.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * plan.c_pitch), 16)) + 16;
   b.m_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * plan.k), 16)) + 16;
-  b.floats = static_cast<uint64_t>(planes * (b.v_plane + b.m_plane)) +
+  b.floats = static_cast<uint64_t>(plan.planes() * (b.v_plane + b.m_plane)) +
              round_up(static_cast<uint64_t>(plan.c), 16) + round_up(static_cast<uint64_t>(plan.k), 16);
   return b;
 }
@@ -48,17 +48,17 @@ struct Place {
 
 Place place_of(const WinogradPlan& plan, int64_t tile) {
   const int64_t per_image = plan.across * plan.down, within = tile % per_image;
-  return {tile / per_image, within / plan.across * plan.m, within % plan.across * plan.m};
+  return {tile / per_image, within / plan.across * winograd_outputs, within % plan.across * winograd_outputs};
 }
 
 void transform_inputs(const IsaTable& isa, const WinogradPlan& plan, const Block& b, const float* x,
                       int64_t first, int64_t count, float* v, const float* zeros) {
-  const float* pixels[planes];
+  const float* pixels[64];
   for (int64_t t = 0; t < count; t++) {
     const Place at = place_of(plan, first + t);
     tile_pixels_at(x + at.image * plan.h * plan.w * plan.c, plan.h, plan.w, plan.c, at.y - plan.padding,
-                   at.x - plan.padding, 6, zeros, pixels);
-    isa.winograd_input(pixels, static_cast<int>(plan.c), v + t * plan.c_pitch, b.v_plane);
+                   at.x - plan.padding, plan.extent(), zeros, pixels);
+    isa.winograd_input(plan.kernel, pixels, static_cast<int>(plan.c), v + t * plan.c_pitch, b.v_plane);
   }
 }
 
@@ -73,7 +73,7 @@ void multiply(const IsaTable& isa, const WinogradPlan& plan, const Block& b, con
   c.rows = 1;
   c.width = static_cast<int>(count);
   c.y_pixel = plan.k;
-  for (int64_t p = 0; p < planes; p++) {
+  for (int64_t p = 0; p < plan.planes(); p++) {
     c.x = v + p * b.v_plane;
     for (int64_t panel = 0; panel < panels; panel++) {
       c.w = packed + (p * panels + panel) * panel_floats;
@@ -96,20 +96,20 @@ void transform_outputs(const IsaTable& isa, const WinogradPlan& plan, const Bloc
   o.pixels = pixels;
   for (int64_t t = 0; t < count; t++) {
     const Place at = place_of(plan, first + t);
-    tile_pixels_at(y + at.image * plan.oh * plan.ow * plan.k, plan.oh, plan.ow, plan.k, at.y, at.x, plan.m,
-                   nowhere, pixels);
+    tile_pixels_at(y + at.image * plan.oh * plan.ow * plan.k, plan.oh, plan.ow, plan.k, at.y, at.x,
+                   winograd_outputs, nowhere, pixels);
     o.products = products + t * plan.k;
-    isa.winograd_output(plan.m, o);
+    isa.winograd_output(plan.kernel, o);
   }
 }
 
 WinogradPlan plan_of(int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow, int64_t k,
                      int kernel, int padding) {
-  const int m = 7 - kernel;
+  constexpr int m = winograd_outputs;
   // Rows a power of two apart would share few sets of the first-level cache: 14 of them are read side by
   // side.
   const int64_t pitch = c % 128 == 0 ? c + 16 : c;
-  return {n, h, w, c, oh, ow, k, kernel, padding, m, (ow + m - 1) / m, (oh + m - 1) / m, pitch};
+  return {n, h, w, c, oh, ow, k, kernel, padding, (ow + m - 1) / m, (oh + m - 1) / m, pitch};
 }
 
 }  // namespace
@@ -119,7 +119,7 @@ bool winograd_pays(const ConvShape& s) {
   // Transforms cost as much as some tens of channels' products; odd extents waste part of the last tiles.
   if (s.c < 24 || s.k < 24) return false;
   const WinogradPlan p = plan_winograd_forward(s);
-  return p.across * p.down * planes * 3 < s.oh * s.ow * s.kernel * s.kernel * 2;
+  return p.across * p.down * p.planes() * 3 < s.oh * s.ow * s.kernel * s.kernel * 2;
 }
 
 WinogradPlan plan_winograd_forward(const ConvShape& s) {
@@ -131,7 +131,7 @@ WinogradPlan plan_winograd_input_grad(const ConvShape& s) {
 }
 
 uint64_t winograd_packed_floats(const IsaTable& isa, const WinogradPlan& plan) {
-  return static_cast<uint64_t>(planes * panels_of(isa, plan.k) * isa.panel * plan.c);
+  return static_cast<uint64_t>(plan.planes() * panels_of(isa, plan.k) * isa.panel * plan.c);
 }
 
 uint64_t winograd_workspace_floats(const CpuDevice& device, const WinogradPlan& plan) {
@@ -171,8 +171,8 @@ void winograd_run(const CpuDevice& device, const WinogradPlan& plan, const float
   const int64_t blocks = (plan.tiles() + b.tiles - 1) / b.tiles;
   parallel(device.threads, blocks, [&](int64_t index, int worker) {
     float* v = workspace + static_cast<uint64_t>(worker) * b.floats;
-    float* products = v + planes * b.v_plane;
-    float* zeros = products + planes * b.m_plane;
+    float* products = v + plan.planes() * b.v_plane;
+    float* zeros = products + plan.planes() * b.m_plane;
     float* nowhere = zeros + round_up(static_cast<uint64_t>(plan.c), 16);
     std::memset(zeros, 0, static_cast<size_t>(plan.c) * sizeof(float));
     const int64_t first = index * b.tiles, count = std::min(b.tiles, plan.tiles() - first);

@@ -1,5 +1,5 @@
 // Winograd weight gradient: chunks of tiles; all workers first transform the chunk's inputs and output
-// gradients, then share out the 36 products, which take up where the previous chunk left them: one sum over
+// gradients, then share out the products, which take up where the previous chunk left them: one sum over
 // the tiles in order.
 #include <algorithm>
 #include <cstring>
@@ -10,7 +10,6 @@
 namespace fcdd::cpu {
 namespace {
 
-constexpr int planes = 36;
 // Both operands of a chunk, shared by all workers through the last-level cache. The sums are read and written
 // once per chunk, so a chunk should not be small.
 constexpr int64_t chunk_floats = 2 * 1024 * 1024;
@@ -28,15 +27,15 @@ Plan plan_of(const IsaTable& isa, const ConvShape& s) {
   p.forward = plan_winograd_forward(s);
   p.width = isa.panel;
   p.panels = (s.k + p.width - 1) / p.width;
-  const int64_t tile_floats = planes * (p.forward.c_pitch + p.panels * p.width);
+  const int64_t tile_floats = p.forward.planes() * (p.forward.c_pitch + p.panels * p.width);
   p.tiles = std::clamp<int64_t>(chunk_floats / tile_floats, 64, 1024);
   p.tiles = std::min(p.tiles, p.forward.tiles());
   p.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(p.tiles * p.forward.c_pitch), 16)) + 16;
   p.d_panel = p.tiles * p.width;
   p.d_plane = p.panels * p.d_panel + 16;
-  p.v_floats = static_cast<uint64_t>(planes * p.v_plane);
-  p.d_floats = static_cast<uint64_t>(planes * p.d_plane);
-  p.sum_floats = static_cast<uint64_t>(planes * p.panels * s.c * p.width);
+  p.v_floats = static_cast<uint64_t>(p.forward.planes() * p.v_plane);
+  p.d_floats = static_cast<uint64_t>(p.forward.planes() * p.d_plane);
+  p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.panels * s.c * p.width);
   p.zero_floats = round_up(static_cast<uint64_t>(std::max(s.c, s.k)), 16);
   return p;
 }
@@ -45,14 +44,16 @@ void transform_chunk(const CpuDevice& device, const Plan& p, const ConvShape& s,
                      const float* dy, int64_t first, int64_t count, float* v, float* d, const float* zeros) {
   const WinogradPlan& f = p.forward;
   parallel(device.threads, count, [&](int64_t t, int) {
-    const float* pixels[planes];
+    const float* pixels[64];
     const int64_t per_image = f.across * f.down, tile = first + t, image = tile / per_image;
-    const int64_t oy = tile % per_image / f.across * f.m, ox = tile % f.across * f.m;
-    tile_pixels_at(x + image * s.h * s.w * s.c, s.h, s.w, s.c, oy - f.padding, ox - f.padding, 6, zeros,
-                   pixels);
-    device.isa->winograd_input(pixels, static_cast<int>(s.c), v + t * f.c_pitch, p.v_plane);
-    tile_pixels_at(dy + image * s.oh * s.ow * s.k, s.oh, s.ow, s.k, oy, ox, f.m, zeros, pixels);
-    device.isa->winograd_gradient(f.m, pixels, static_cast<int>(s.k), d + t * p.width, p.d_plane, p.d_panel);
+    const int64_t oy = tile % per_image / f.across * winograd_outputs,
+                  ox = tile % f.across * winograd_outputs;
+    tile_pixels_at(x + image * s.h * s.w * s.c, s.h, s.w, s.c, oy - f.padding, ox - f.padding, f.extent(),
+                   zeros, pixels);
+    device.isa->winograd_input(s.kernel, pixels, static_cast<int>(s.c), v + t * f.c_pitch, p.v_plane);
+    tile_pixels_at(dy + image * s.oh * s.ow * s.k, s.oh, s.ow, s.k, oy, ox, winograd_outputs, zeros, pixels);
+    device.isa->winograd_gradient(s.kernel, pixels, static_cast<int>(s.k), d + t * p.width, p.d_plane,
+                                  p.d_panel);
   });
 }
 
@@ -60,7 +61,7 @@ void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, in
                   const float* d, float* sums) {
   const int64_t parts =
       std::max<int64_t>(1, s.c / 112);  // whole register tiles of 14 channels, if there are many
-  parallel(device.threads, planes * p.panels * parts, [&](int64_t index, int) {
+  parallel(device.threads, p.forward.planes() * p.panels * parts, [&](int64_t index, int) {
     const int64_t part = index % parts, panel = index / parts % p.panels, plane = index / parts / p.panels;
     const int64_t first = part * s.c / parts, last = (part + 1) * s.c / parts;
     WeightGradBlock b{};

@@ -58,15 +58,15 @@ struct PostRows {
   float slope;
 };
 
-// Products of one tile -> its m x m outputs.
+// Products of one tile -> its 4 x 4 outputs.
 struct WinogradOutput {
-  const float* products;  // products[p * plane + filter], p = 0..35
+  const float* products;  // products[p * plane + filter]
   int64_t plane;
   int filters;
   const float* bias;  // or null
   bool leaky;
   float slope;
-  float* const* pixels;  // m * m
+  float* const* pixels;  // 16
 };
 
 struct IsaTable {
@@ -76,13 +76,14 @@ struct IsaTable {
   void (*conv_panel)(const ConvBlock& b);
   void (*weight_grad_panel)(const WeightGradBlock& b);
 
-  // Winograd's transforms of one tile (kernels/winograd.h). m: outputs per axis, 4 for kernel 3, 2 for
-  // kernel 5.
-  void (*winograd_input)(const float* const* pixels /*36*/, int channels, float* v, int64_t plane);
-  void (*winograd_output)(int m, const WinogradOutput& o);
+  // Winograd's transforms of one tile (kernels/winograd.h): kernel 3 or 5, n = kernel + 3 inputs and 4
+  // outputs per axis; planes p = 0..n*n-1.
+  void (*winograd_input)(int kernel, const float* const* pixels /*n*n*/, int channels, float* v,
+                         int64_t plane);
+  void (*winograd_output)(int kernel, const WinogradOutput& o);
   // d[p * plane + panel * panel_plane + filter of the panel]
-  void (*winograd_gradient)(int m, const float* const* pixels /*m*m*/, int filters, float* d, int64_t plane,
-                            int64_t panel_plane);
+  void (*winograd_gradient)(int kernel, const float* const* pixels /*16*/, int filters, float* d,
+                            int64_t plane, int64_t panel_plane);
   // One panel's filters for one channel: w[tap][panel] -> u[p * plane + filter], and the adjoint.
   void (*winograd_weights)(int kernel, const float* w, float* u, int64_t plane);
   void (*winograd_weights_adjoint)(int kernel, const float* u, int64_t plane, float* w);

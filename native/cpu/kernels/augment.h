@@ -13,8 +13,8 @@ namespace {
 
 constexpr int group = 16;  // blocks of Philox side by side
 
-// One group of blocks: word w of block l in c[w][l]. The rounds are unrolled inside the loop over blocks, so that
-// the loop over blocks is the one that becomes vectors and everything stays in registers.
+// One group of blocks: word w of block l in c[w][l]. The rounds are unrolled inside the loop over blocks, so
+// that the loop over blocks is the one that becomes vectors and everything stays in registers.
 FCDD_INLINE void philox_group(const StreamKey& key, uint32_t first, uint32_t (&c)[4][group]) {
   for (int l = 0; l < group; l++) {
     uint32_t c0 = first + static_cast<uint32_t>(l), c1 = key.purpose, c2 = key.position, c3 = key.epoch;

@@ -1,11 +1,12 @@
-// Winograd's transforms on tiles of 6x6 with the points 0, 1, -1, 2, -2 and infinity (Lavin and Gray, "Fast
-// algorithms for convolutional neural networks", 2016): F(4x4, 3x3) and F(2x2, 5x5) share the input's
-// transform.
+// Winograd's transforms for tiles of 4x4 outputs (Lavin and Gray, "Fast algorithms for convolutional neural
+// networks", 2016): F(4x4, 3x3) on 6x6 inputs with the points 0, 1, -1, 2, -2 and infinity; F(4x4, 5x5) on
+// 8x8 inputs with 1/2 and -1/2 besides.
 //
 //   y = A^T [ (G w G^T) . (B^T x B) ] A,    and its adjoint in w:    dw = G^T [ (A dy A^T) . (B^T x B) ] G
 //
 // All run over channels (or filters), one register at a time. Pixels are given by pointers, so that a border
-// costs a pointer to zeros (or to a place nobody reads) instead of a branch.
+// costs a pointer to zeros (or to a place nobody reads) instead of a branch. Points of opposite sign share
+// their even and odd parts.
 #pragma once
 
 #include "cpu/isa.h"
@@ -15,78 +16,122 @@
 namespace fcdd::cpu {
 namespace {
 
-// B^T d for six values.
+// B^T d.
 FCDD_INLINE void input_1d(const vec (&d)[6], vec (&t)[6]) {
-  const vec even = fma(splat(-4), d[2], d[4]), odd = fma(splat(-4), d[1], d[3]);
+  const vec even1 = fma(splat(-4), d[2], d[4]), odd1 = fma(splat(-4), d[1], d[3]);
   const vec even2 = d[4] - d[2], odd2 = 2 * (d[3] - d[1]);
   t[0] = fma(splat(4), d[0], fma(splat(-5), d[2], d[4]));
-  t[1] = even + odd;
-  t[2] = even - odd;
+  t[1] = even1 + odd1;
+  t[2] = even1 - odd1;
   t[3] = even2 + odd2;
   t[4] = even2 - odd2;
   t[5] = fma(splat(4), d[1], fma(splat(-5), d[3], d[5]));
 }
 
-// A^T t: six values -> M outputs.
-template <int M>
-FCDD_INLINE void output_1d(const vec (&t)[6], vec (&y)[M]) {
-  const vec sum1 = t[1] + t[2], difference1 = t[1] - t[2], sum2 = t[3] + t[4], difference2 = t[3] - t[4];
-  y[0] = t[0] + sum1 + sum2;
-  if (M == 2) {
-    y[1] = fma(splat(2), difference2, difference1) + t[5];
-  } else {
-    y[1] = fma(splat(2), difference2, difference1);
-    y[M - 2] = fma(splat(4), sum2, sum1);
-    y[M - 1] = fma(splat(8), difference2, difference1) + t[5];
-  }
+FCDD_INLINE void input_1d(const vec (&d)[8], vec (&t)[8]) {
+  const vec even1 = fma(splat(-4.25f), d[4], d[2] + d[6]), odd1 = fma(splat(-4.25f), d[3], d[1] + d[5]);
+  const vec even2 = fma(splat(0.25f), d[2], fma(splat(-1.25f), d[4], d[6]));
+  const vec odd2 = fma(splat(0.5f), d[1], fma(splat(-2.5f), d[3], 2 * d[5]));
+  const vec even3 = fma(splat(4), d[2], fma(splat(-5), d[4], d[6]));
+  const vec odd3 = fma(splat(2), d[1], fma(splat(-2.5f), d[3], 0.5f * d[5]));
+  t[0] = fma(splat(5.25f), d[4] - d[2], d[0] - d[6]);
+  t[1] = even1 + odd1;
+  t[2] = even1 - odd1;
+  t[3] = even2 + odd2;
+  t[4] = even2 - odd2;
+  t[5] = even3 + odd3;
+  t[6] = even3 - odd3;
+  t[7] = fma(splat(5.25f), d[3] - d[5], d[7] - d[1]);
 }
 
-// A g: M gradients -> six values.
-template <int M>
-FCDD_INLINE void gradient_1d(const vec (&g)[M], vec (&t)[6]) {
-  const vec even1 = M == 2 ? g[0] : g[0] + g[M - 2], odd1 = M == 2 ? g[1] : g[1] + g[M - 1];
-  const vec even2 = M == 2 ? g[0] : fma(splat(4), g[M - 2], g[0]);
-  const vec odd2 = M == 2 ? 2 * g[1] : fma(splat(8), g[M - 1], 2 * g[1]);
+// A^T t.
+FCDD_INLINE void output_1d(const vec (&t)[6], vec (&y)[4]) {
+  const vec sum1 = t[1] + t[2], difference1 = t[1] - t[2], sum2 = t[3] + t[4], difference2 = t[3] - t[4];
+  y[0] = t[0] + sum1 + sum2;
+  y[1] = fma(splat(2), difference2, difference1);
+  y[2] = fma(splat(4), sum2, sum1);
+  y[3] = fma(splat(8), difference2, difference1) + t[5];
+}
+
+FCDD_INLINE void output_1d(const vec (&t)[8], vec (&y)[4]) {
+  const vec sum1 = t[1] + t[2], difference1 = t[1] - t[2], sum2 = t[3] + t[4], difference2 = t[3] - t[4];
+  const vec sum3 = t[5] + t[6], difference3 = t[5] - t[6];
+  y[0] = t[0] + sum1 + sum2 + sum3;
+  y[1] = fma(splat(2), difference2, fma(splat(0.5f), difference3, difference1));
+  y[2] = fma(splat(4), sum2, fma(splat(0.25f), sum3, sum1));
+  y[3] = fma(splat(8), difference2, fma(splat(0.125f), difference3, difference1)) + t[7];
+}
+
+// A g.
+FCDD_INLINE void gradient_1d(const vec (&g)[4], vec (&t)[6]) {
+  const vec even1 = g[0] + g[2], odd1 = g[1] + g[3];
+  const vec even2 = fma(splat(4), g[2], g[0]), odd2 = fma(splat(8), g[3], 2 * g[1]);
   t[0] = g[0];
   t[1] = even1 + odd1;
   t[2] = even1 - odd1;
   t[3] = even2 + odd2;
   t[4] = even2 - odd2;
-  t[5] = g[M - 1];
+  t[5] = g[3];
 }
 
-// G w: R weights -> six values. Row i of G is the i-th point's powers, scaled.
-template <int R>
-FCDD_INLINE void weights_1d(const vec (&w)[R], vec (&t)[6]) {
-  vec even1 = w[0] + w[2], odd1 = w[1], even2 = fma(splat(4), w[2], w[0]), odd2 = 2 * w[1];
-  if (R == 5) {
-    even1 += w[R - 1];
-    odd1 += w[R - 2];
-    even2 = fma(splat(16), w[R - 1], even2);
-    odd2 = fma(splat(8), w[R - 2], odd2);
-  }
+FCDD_INLINE void gradient_1d(const vec (&g)[4], vec (&t)[8]) {
+  const vec even1 = g[0] + g[2], odd1 = g[1] + g[3];
+  const vec even2 = fma(splat(4), g[2], g[0]), odd2 = fma(splat(8), g[3], 2 * g[1]);
+  const vec even3 = fma(splat(0.25f), g[2], g[0]), odd3 = fma(splat(0.125f), g[3], 0.5f * g[1]);
+  t[0] = g[0];
+  t[1] = even1 + odd1;
+  t[2] = even1 - odd1;
+  t[3] = even2 + odd2;
+  t[4] = even2 - odd2;
+  t[5] = even3 + odd3;
+  t[6] = even3 - odd3;
+  t[7] = g[3];
+}
+
+// G w. A row of G is a point's powers, divided by the product of its distances to the other points.
+FCDD_INLINE void weights_1d(const vec (&w)[3], vec (&t)[6]) {
+  const vec even1 = w[0] + w[2], even2 = fma(splat(4), w[2], w[0]), odd2 = 2 * w[1];
   t[0] = 0.25f * w[0];
-  t[1] = (-1.0f / 6) * (even1 + odd1);
-  t[2] = (-1.0f / 6) * (even1 - odd1);
+  t[1] = (-1.0f / 6) * (even1 + w[1]);
+  t[2] = (-1.0f / 6) * (even1 - w[1]);
   t[3] = (1.0f / 24) * (even2 + odd2);
   t[4] = (1.0f / 24) * (even2 - odd2);
-  t[5] = w[R - 1];
+  t[5] = w[2];
 }
 
-// G^T t: six values -> R gradients of weights.
-template <int R>
-FCDD_INLINE void weights_adjoint_1d(const vec (&t)[6], vec (&w)[R]) {
+FCDD_INLINE void weights_1d(const vec (&w)[5], vec (&t)[8]) {
+  const vec even1 = w[0] + w[2] + w[4], odd1 = w[1] + w[3];
+  const vec even2 = fma(splat(16), w[4], fma(splat(4), w[2], w[0])), odd2 = fma(splat(8), w[3], 2 * w[1]);
+  const vec even3 = fma(splat(0.0625f), w[4], fma(splat(0.25f), w[2], w[0]));
+  const vec odd3 = fma(splat(0.125f), w[3], 0.5f * w[1]);
+  t[0] = w[0];
+  t[1] = (-2.0f / 9) * (even1 + odd1);
+  t[2] = (-2.0f / 9) * (even1 - odd1);
+  t[3] = (1.0f / 90) * (even2 + odd2);
+  t[4] = (1.0f / 90) * (even2 - odd2);
+  t[5] = (32.0f / 45) * (even3 + odd3);
+  t[6] = (32.0f / 45) * (even3 - odd3);
+  t[7] = w[4];
+}
+
+// G^T t.
+FCDD_INLINE void weights_adjoint_1d(const vec (&t)[6], vec (&w)[3]) {
   const vec sum1 = (-1.0f / 6) * (t[1] + t[2]), difference1 = (-1.0f / 6) * (t[1] - t[2]);
   const vec sum2 = (1.0f / 24) * (t[3] + t[4]), difference2 = (1.0f / 24) * (t[3] - t[4]);
   w[0] = fma(splat(0.25f), t[0], sum1 + sum2);
   w[1] = fma(splat(2), difference2, difference1);
-  w[2] = fma(splat(4), sum2, sum1);
-  if (R == 5) {
-    w[R - 2] = fma(splat(8), difference2, difference1);
-    w[R - 1] = fma(splat(16), sum2, sum1) + t[5];
-  } else {
-    w[2] += t[5];
-  }
+  w[2] = fma(splat(4), sum2, sum1) + t[5];
+}
+
+FCDD_INLINE void weights_adjoint_1d(const vec (&t)[8], vec (&w)[5]) {
+  const vec sum1 = (-2.0f / 9) * (t[1] + t[2]), difference1 = (-2.0f / 9) * (t[1] - t[2]);
+  const vec sum2 = (1.0f / 90) * (t[3] + t[4]), difference2 = (1.0f / 90) * (t[3] - t[4]);
+  const vec sum3 = (32.0f / 45) * (t[5] + t[6]), difference3 = (32.0f / 45) * (t[5] - t[6]);
+  w[0] = t[0] + sum1 + sum2 + sum3;
+  w[1] = fma(splat(2), difference2, fma(splat(0.5f), difference3, difference1));
+  w[2] = fma(splat(4), sum2, fma(splat(0.25f), sum3, sum1));
+  w[3] = fma(splat(8), difference2, fma(splat(0.125f), difference3, difference1));
+  w[4] = fma(splat(16), sum2, fma(splat(0.0625f), sum3, sum1)) + t[7];
 }
 
 // Applies a 1-D transform of IN to OUT values along both axes of an IN x IN tile, for one register of
@@ -107,87 +152,94 @@ FCDD_INLINE void transform_2d(Transform transform, Load load_at, Store store_at)
   }
 }
 
-void winograd_input(const float* const* pixels, int channels, float* v, int64_t plane) {
+// N: inputs of a tile per axis, 6 for kernel 3 and 8 for kernel 5. R: the kernel.
+template <int N>
+void winograd_input_of(const float* const* pixels, int channels, float* v, int64_t plane) {
   for_channels(
       channels, [&](int c, int n) __attribute__((always_inline)) {
-        transform_2d<6, 6>(
-            [](const vec(&d)[6], vec(&t)[6]) __attribute__((always_inline)) { input_1d(d, t); },
-            [&](int i, int j) __attribute__((always_inline)) { return load_some(pixels[i * 6 + j] + c, n); },
+        transform_2d<N, N>(
+            [](const vec(&d)[N], vec(&t)[N]) __attribute__((always_inline)) { input_1d(d, t); },
+            [&](int i, int j) __attribute__((always_inline)) { return load_some(pixels[i * N + j] + c, n); },
             [&](int i, int j, vec value)
-                __attribute__((always_inline)) { store_some(v + (i * 6 + j) * plane + c, value, n); });
+                __attribute__((always_inline)) { store_some(v + (i * N + j) * plane + c, value, n); });
       });
 }
 
-template <int M>
-void winograd_output_of(const WinogradOutput& o) {
+void winograd_input(int kernel, const float* const* pixels, int channels, float* v, int64_t plane) {
+  (kernel == 3 ? winograd_input_of<6> : winograd_input_of<8>)(pixels, channels, v, plane);
+}
+
+template <int N>
+void winograd_output_of(const WinogradOutput& output) {
+  const WinogradOutput o = output;  // a copy that no store can change
   for_channels(
       o.filters, [&](int c, int n) __attribute__((always_inline)) {
         const vec bias = o.bias != nullptr ? load_some(o.bias + c, n) : vec{};
-        transform_2d<6, M>(
-            [](const vec(&t)[6], vec(&y)[M]) __attribute__((always_inline)) { output_1d<M>(t, y); },
+        transform_2d<N, 4>(
+            [](const vec(&t)[N], vec(&y)[4]) __attribute__((always_inline)) { output_1d(t, y); },
             [&](int i, int j) __attribute__((always_inline)) {
-              return load_some(o.products + (i * 6 + j) * o.plane + c, n);
+              return load_some(o.products + (i * N + j) * o.plane + c, n);
             },
             [&](int i, int j, vec value) __attribute__((always_inline)) {
               value += bias;
               if (o.leaky) value = value > 0 ? value : o.slope * value;
-              store_some(o.pixels[i * M + j] + c, value, n);
+              store_some(o.pixels[i * 4 + j] + c, value, n);
             });
       });
 }
 
-void winograd_output(int m, const WinogradOutput& o) {
-  (m == 4 ? winograd_output_of<4> : winograd_output_of<2>)(o);
+void winograd_output(int kernel, const WinogradOutput& o) {
+  (kernel == 3 ? winograd_output_of<6> : winograd_output_of<8>)(o);
 }
 
 // Panels of filters, whole registers: the last one is filled up with zeros.
-template <int M>
+template <int N>
 void winograd_gradient_of(const float* const* pixels, int filters, float* d, int64_t plane,
                           int64_t panel_plane) {
   for_channels(
       filters, [&](int c, int n) __attribute__((always_inline)) {
         float* to = d + c / panel_width * panel_plane + c % panel_width;
-        transform_2d<M, 6>(
-            [](const vec(&g)[M], vec(&t)[6]) __attribute__((always_inline)) { gradient_1d<M>(g, t); },
-            [&](int i, int j) __attribute__((always_inline)) { return load_some(pixels[i * M + j] + c, n); },
+        transform_2d<4, N>(
+            [](const vec(&g)[4], vec(&t)[N]) __attribute__((always_inline)) { gradient_1d(g, t); },
+            [&](int i, int j) __attribute__((always_inline)) { return load_some(pixels[i * 4 + j] + c, n); },
             [&](int i, int j, vec value)
-                __attribute__((always_inline)) { store(to + (i * 6 + j) * plane, value); });
+                __attribute__((always_inline)) { store(to + (i * N + j) * plane, value); });
       });
 }
 
-void winograd_gradient(int m, const float* const* pixels, int filters, float* d, int64_t plane,
+void winograd_gradient(int kernel, const float* const* pixels, int filters, float* d, int64_t plane,
                        int64_t panel_plane) {
-  (m == 4 ? winograd_gradient_of<4> : winograd_gradient_of<2>)(pixels, filters, d, plane, panel_plane);
+  (kernel == 3 ? winograd_gradient_of<6> : winograd_gradient_of<8>)(pixels, filters, d, plane, panel_plane);
 }
 
-template <int R>
+template <int R, int N>
 void winograd_weights_of(const float* w, float* u, int64_t plane) {
   for (int c = 0; c < panel_width; c += lanes) {
-    transform_2d<R, 6>(
-        [](const vec(&g)[R], vec(&t)[6]) __attribute__((always_inline)) { weights_1d<R>(g, t); },
+    transform_2d<R, N>(
+        [](const vec(&g)[R], vec(&t)[N]) __attribute__((always_inline)) { weights_1d(g, t); },
         [&](int i, int j) __attribute__((always_inline)) { return load(w + (i * R + j) * panel_width + c); },
         [&](int i, int j, vec value)
-            __attribute__((always_inline)) { store(u + (i * 6 + j) * plane + c, value); });
+            __attribute__((always_inline)) { store(u + (i * N + j) * plane + c, value); });
   }
 }
 
 void winograd_weights(int kernel, const float* w, float* u, int64_t plane) {
-  (kernel == 3 ? winograd_weights_of<3> : winograd_weights_of<5>)(w, u, plane);
+  (kernel == 3 ? winograd_weights_of<3, 6> : winograd_weights_of<5, 8>)(w, u, plane);
 }
 
-template <int R>
+template <int R, int N>
 void winograd_weights_adjoint_of(const float* u, int64_t plane, float* w) {
   for (int c = 0; c < panel_width; c += lanes) {
-    transform_2d<6, R>(
-        [](const vec(&t)[6], vec(&g)[R]) __attribute__((always_inline)) { weights_adjoint_1d<R>(t, g); },
-        [&](int i, int j) __attribute__((always_inline)) { return load(u + (i * 6 + j) * plane + c); },
+    transform_2d<N, R>(
+        [](const vec(&t)[N], vec(&g)[R]) __attribute__((always_inline)) { weights_adjoint_1d(t, g); },
+        [&](int i, int j) __attribute__((always_inline)) { return load(u + (i * N + j) * plane + c); },
         [&](int i, int j, vec value)
             __attribute__((always_inline)) { store(w + (i * R + j) * panel_width + c, value); });
   }
 }
 
 void winograd_weights_adjoint(int kernel, const float* u, int64_t plane, float* w) {
-  (kernel == 3 ? winograd_weights_adjoint_of<3> : winograd_weights_adjoint_of<5>)(u, plane, w);
+  (kernel == 3 ? winograd_weights_adjoint_of<3, 6> : winograd_weights_adjoint_of<5, 8>)(u, plane, w);
 }
 
 }  // namespace
