@@ -1,11 +1,13 @@
 // The input pipeline as data: bytes in a store -> a normalised training (or test) batch, on the device.
 //
-// Order of the stages, per sample (fcdd.md sections 4 and 5; everything up to `bytes` is uint8 and bit-equal on
-// every device, because every decision and every draw is an integer from Philox4x32-10, see draws.h):
-//   1. supervision   the stored image is kept, replaced by an anomaly, or has noise added, at its stored size and with
-//                    the network's channels: grey is ITU-R 601, three channels from one are equal. An exposure image
-//                    of another size is resized to the sample's, nearest. Label and mask of an exposure image that
-//                    replaces a sample are those of the exposure store; of all other anomalies the label is 1
+// Order of the stages, per sample (fcdd.md sections 4 and 5; everything up to `bytes` is uint8 and bit-equal
+// on every device, because every decision and every draw is an integer from Philox4x32-10, see draws.h):
+//   1. supervision   the stored image is kept, replaced by an anomaly, or has noise added, at its stored size
+//   and with
+//                    the network's channels: grey is ITU-R 601, three channels from one are equal. An
+//                    exposure image of another size is resized to the sample's, nearest. Label and mask of an
+//                    exposure image that replaces a sample are those of the exposure store; of all other
+//                    anomalies the label is 1
 //   2. jitter        here if `jitter_first`
 //   3. space         resize (nearest), pad with zeros, crop, flip: image and mask alike
 //   4. jitter        here otherwise
@@ -19,7 +21,8 @@
 
 #include "fcdd/buffer.h"
 
-// One image of a store. Pixels are height x width x channels bytes, interleaved; the mask height x width bytes, 0 or 1.
+// One image of a store. Pixels are height x width x channels bytes, interleaved; the mask height x width
+// bytes, 0 or 1.
 typedef struct FcddImage {
   uint64_t pixels;  // offset in the store's bytes
   uint64_t mask;    // offset, or FCDD_NO_MASK: the label everywhere, padding included
@@ -37,33 +40,35 @@ typedef struct FcddStore {
 } FcddStore;
 
 typedef struct FcddJitter {
-  double brightness, contrast, saturation, hue;  // as torchvision's ColorJitter, random order, 8-bit after each
+  double brightness, contrast, saturation,
+      hue;  // as torchvision's ColorJitter, random order, 8-bit after each
 } FcddJitter;
 
 typedef struct FcddPipeline {
-  int32_t height, width;    // of the network's input
+  int32_t height, width;  // of the network's input
   int32_t channels;
   int32_t resize_height, resize_width;  // nearest (PIL: floor((i+0.5) in/out)) before the crop; 0: keep
-  int32_t pad;              // zeros on each side before the crop
-  int32_t random_crop;      // 0: centre crop, as torchvision (half the margin, rounded to even)
-  int32_t or_resize;        // with probability 1/2 no crop: nearest resize of the stored image to height x width
-  int32_t flip;             // horizontally with probability 1/2
-  int32_t jitter_count;     // one of `jitter`, equally likely; 0: none
-  int32_t jitter_first;     // before the spatial stage
-  int32_t noise_relative;   // noise_sigma is in units of the image's standard deviation (all channels and pixels)
-  int32_t noise_clamp;      // clamp to [0,1] afterwards
-  int32_t lcn;              // L1 local contrast normalisation
+  int32_t pad;                          // zeros on each side before the crop
+  int32_t random_crop;                  // 0: centre crop, as torchvision (half the margin, rounded to even)
+  int32_t or_resize;     // with probability 1/2 no crop: nearest resize of the stored image to height x width
+  int32_t flip;          // horizontally with probability 1/2
+  int32_t jitter_count;  // one of `jitter`, equally likely; 0: none
+  int32_t jitter_first;  // before the spatial stage
+  int32_t
+      noise_relative;   // noise_sigma is in units of the image's standard deviation (all channels and pixels)
+  int32_t noise_clamp;  // clamp to [0,1] afterwards
+  int32_t lcn;          // L1 local contrast normalisation
   FcddJitter jitter[2];
-  double noise_probability; // of adding N(0, noise_sigma^2) per value
-  double noise_sigma;       // 0: none
+  double noise_probability;    // of adding N(0, noise_sigma^2) per value
+  double noise_sigma;          // 0: none
   double offset[3], scale[3];  // the affine stage
 } FcddPipeline;
 
 enum FcddSupervisionMode {
   FCDD_UNSUPERVISED = 0,
-  FCDD_NOISE = 1,             // replaced by an image of the source ("noise" and "other")
-  FCDD_MALFORMED = 2,         // sample + noise, clamped to 0..255, mask all 1
-  FCDD_MALFORMED_GT = 3,      // the same, mask = pixels that changed in any channel
+  FCDD_NOISE = 1,         // replaced by an image of the source ("noise" and "other")
+  FCDD_MALFORMED = 2,     // sample + noise, clamped to 0..255, mask all 1
+  FCDD_MALFORMED_GT = 3,  // the same, mask = pixels that changed in any channel
 };
 
 enum FcddNoiseSource {
@@ -77,31 +82,33 @@ enum FcddNoiseSource {
 };
 
 typedef struct FcddSupervision {
-  int32_t mode;    // FcddSupervisionMode
-  int32_t source;  // FcddNoiseSource
-  int32_t offline; // anomalies drawn once: positions >= the number of normal ones are anomalies, epoch-independent
-  int32_t grey;    // one value for all channels: colour would give an anomaly away among grey images
+  int32_t mode;        // FcddSupervisionMode
+  int32_t source;      // FcddNoiseSource
+  int32_t offline;     // anomalies drawn once: positions >= the number of normal ones are anomalies,
+                       // epoch-independent
+  int32_t grey;        // one value for all channels: colour would give an anomaly away among grey images
   double probability;  // of replacement when online; 0.5 in the paper
 } FcddSupervision;
 
-// One batch. Sample i of the batch stands at position first+i of the epoch; order[first+i] is its index in the
-// epoch's list: index modulo images.count is the image (MVTec repeats its list ten times). Offline, an index
+// One batch. Sample i of the batch stands at position first+i of the epoch; order[first+i] is its index in
+// the epoch's list: index modulo images.count is the image (MVTec repeats its list ten times). Offline, an
+// index
 // >= normals is the anomaly made of image (index - normals) modulo images.count.
 typedef struct FcddAugment {
   FcddPipeline pipeline;
   FcddSupervision supervision;
   FcddStore images;
-  FcddStore exposure;   // count 0: none
-  FcddBuffer order;     // (opt) int32; none: the identity
+  FcddStore exposure;  // count 0: none
+  FcddBuffer order;    // (opt) int32; none: the identity
   uint64_t seed;
-  uint32_t epoch;       // key of the draws
+  uint32_t epoch;  // key of the draws
   uint32_t first;
   int32_t batch;
-  int64_t normals;      // offline only
-  FcddBuffer x;         // (opt) real, N x H x W x C
-  FcddBuffer labels;    // (opt) uint8, N
-  FcddBuffer masks;     // (opt) uint8, N x H x W
-  FcddBuffer bytes;     // (opt) uint8, N x H x W x C: the image after stage 4
+  int64_t normals;    // offline only
+  FcddBuffer x;       // (opt) real, N x H x W x C
+  FcddBuffer labels;  // (opt) uint8, N
+  FcddBuffer masks;   // (opt) uint8, N x H x W
+  FcddBuffer bytes;   // (opt) uint8, N x H x W x C: the image after stage 4
   FcddBuffer workspace;
 } FcddAugment;
 

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-// A piece of device memory. arena 0 means "none". offset and bytes are in bytes; the engine aligns offsets to 64.
+// A piece of device memory. arena 0 means "none". offset and bytes are in bytes; the engine aligns offsets
+// to 64.
 typedef struct FcddBuffer {
   uint64_t arena;
   uint64_t offset;

@@ -1,7 +1,8 @@
 // The seam between the engine and the devices: a versioned table of about twenty C functions.
 //
 // Invariants
-// - Steps are *enqueued* on the device's one in-order queue; only `synchronise`, `upload` and `download` wait.
+// - Steps are *enqueued* on the device's one in-order queue; only `synchronise`, `upload` and `download`
+// wait.
 //   (The CPU devices may simply run a step at the call.)
 // - Buffers are opaque: a handle of an arena, an offset and a size. The engine never dereferences one.
 // - All memory is reserved before the first step (`reserve`); a step allocates nothing.
@@ -35,14 +36,15 @@ typedef struct FcddDevice FcddDevice;  // opaque
 
 typedef struct FcddDeviceOptions {
   int32_t threads;  // 0: least of affinity, cgroup quota and physical cores
-  const char* isa;  // "baseline", "avx2", "avx512" or NULL: the best this machine has (FCDD_CPU_ISA overrides)
-  int32_t index;    // which device of its kind
+  const char*
+      isa;        // "baseline", "avx2", "avx512" or NULL: the best this machine has (FCDD_CPU_ISA overrides)
+  int32_t index;  // which device of its kind
 } FcddDeviceOptions;
 
 typedef struct FcddDeviceInfo {
-  char name[64];    // "reference", "cpu", "cuda"
-  char detail[128]; // "avx512, 2 threads"
-  char isa[32];     // what changes rounding: "float64", "avx2", ...
+  char name[64];       // "reference", "cpu", "cuda"
+  char detail[128];    // "avx512, 2 threads"
+  char isa[32];        // what changes rounding: "float64", "avx2", ...
   int32_t real_bytes;  // 8: double, 4: float
   int32_t threads;
 } FcddDeviceInfo;
@@ -63,11 +65,11 @@ typedef struct FcddConvPack {
 typedef struct FcddConvForward {
   FcddConvProblem p;
   FcddBuffer x, packed, y;
-  FcddBuffer bias;      // (opt) K
-  int32_t activation;   // FcddActivation, applied after the bias (inference with folded BN)
+  FcddBuffer bias;     // (opt) K
+  int32_t activation;  // FcddActivation, applied after the bias (inference with folded BN)
   double slope;
-  FcddBuffer sums;      // (opt) double, N x 2 x K: per image the sum over its pixels and the sum of squared
-                        // deviations from that image's own mean
+  FcddBuffer sums;  // (opt) double, N x 2 x K: per image the sum over its pixels and the sum of squared
+                    // deviations from that image's own mean
   FcddBuffer workspace;
 } FcddConvForward;
 
@@ -92,11 +94,11 @@ typedef struct FcddConvFold {
   FcddBuffer folded_w, folded_bias;
 } FcddConvFold;
 
-// Combines per-image sums (Chan's formula, images in order, in double) into mean and 1/sqrt(var+eps), and updates
-// the running statistics (unbiased variance, as PyTorch).
+// Combines per-image sums (Chan's formula, images in order, in double) into mean and 1/sqrt(var+eps), and
+// updates the running statistics (unbiased variance, as PyTorch).
 typedef struct FcddNormStats {
-  FcddPostProblem p;  // p.height*p.width pixels per image
-  FcddBuffer sums;    // double, N x 2 x C
+  FcddPostProblem p;                     // p.height*p.width pixels per image
+  FcddBuffer sums;                       // double, N x 2 x C
   FcddBuffer mean, inv_std;              // C
   FcddBuffer running_mean, running_var;  // C, updated in place
 } FcddNormStats;
@@ -104,10 +106,11 @@ typedef struct FcddNormStats {
 typedef struct FcddPostForward {
   FcddPostProblem p;
   FcddBuffer x;
-  FcddBuffer mean, inv_std;       // with FCDD_NORM_BATCH; with FCDD_NORM_RUNNING: running mean and running *variance*
-  FcddBuffer gamma, beta;         // (opt) C
+  FcddBuffer mean,
+      inv_std;  // with FCDD_NORM_BATCH; with FCDD_NORM_RUNNING: running mean and running *variance*
+  FcddBuffer gamma, beta;  // (opt) C
   FcddBuffer y;
-  FcddBuffer argmax;              // (opt) uint8, shape of y: index of the winner within its window (row-major)
+  FcddBuffer argmax;  // (opt) uint8, shape of y: index of the winner within its window (row-major)
 } FcddPostForward;
 
 // Backward of the whole post step with batch statistics (norm BATCH) or without normalisation (norm NONE).
@@ -128,11 +131,11 @@ typedef struct FcddLoss {
   FcddUpsampleProblem up;  // pixelwise only
   FcddBuffer taps;         // pixelwise: real, r values of the 1-D kernel
   FcddBuffer z;
-  FcddBuffer labels;       // uint8, N: 0 normal, 1 anomalous
-  FcddBuffer masks;        // pixelwise: uint8, N x up.height x up.width, 0 or 1
-  FcddBuffer losses;       // double, N
-  FcddBuffer dz;           // (opt)
-  FcddBuffer report;       // (opt) double, 5: adds sum of losses, of normal, of anomalous, count normal, anomalous
+  FcddBuffer labels;  // uint8, N: 0 normal, 1 anomalous
+  FcddBuffer masks;   // pixelwise: uint8, N x up.height x up.width, 0 or 1
+  FcddBuffer losses;  // double, N
+  FcddBuffer dz;      // (opt)
+  FcddBuffer report;  // (opt) double, 5: adds sum of losses, of normal, of anomalous, count normal, anomalous
   FcddBuffer workspace;
 } FcddLoss;
 
@@ -140,11 +143,11 @@ typedef struct FcddLoss {
 typedef struct FcddScore {
   int32_t batch, height, width;
   FcddUpsampleProblem up;
-  FcddBuffer taps;      // with maps
+  FcddBuffer taps;  // with maps
   FcddBuffer z;
-  FcddBuffer scores;    // double, N
-  FcddBuffer low;       // (opt) N x u x v
-  FcddBuffer maps;      // (opt) N x H x W
+  FcddBuffer scores;  // double, N
+  FcddBuffer low;     // (opt) N x u x v
+  FcddBuffer maps;    // (opt) N x H x W
   FcddBuffer workspace;
 } FcddScore;
 
@@ -160,7 +163,8 @@ typedef enum FcddOptimiserKind { FCDD_SGD = 0, FCDD_ADAM = 1 } FcddOptimiserKind
 typedef struct FcddUpdate {
   int32_t kind;
   uint64_t count;
-  int64_t step;  // 1 for the first update (Adam's bias correction; SGD's first momentum buffer is the gradient itself)
+  int64_t step;  // 1 for the first update (Adam's bias correction; SGD's first momentum buffer is the
+                 // gradient itself)
   double lr, weight_decay;
   double momentum;  // SGD with Nesterov momentum
   double beta1, beta2, eps;
@@ -178,7 +182,8 @@ typedef struct FcddDeviceTable {
   FcddStatus (*open)(const FcddDeviceOptions* options, FcddDevice** device);
   void (*close)(FcddDevice* device);
   FcddStatus (*info)(FcddDevice* device, FcddDeviceInfo* info);
-  const char* (*last_error)(FcddDevice* device);  // of the calling thread's last failure; device may be NULL after open
+  const char* (*last_error)(
+      FcddDevice* device);  // of the calling thread's last failure; device may be NULL after open
 
   FcddStatus (*reserve)(FcddDevice* device, uint64_t bytes, uint64_t* arena);
   void (*release)(FcddDevice* device, uint64_t arena);
@@ -192,7 +197,8 @@ typedef struct FcddDeviceTable {
   uint64_t (*conv_packed_bytes)(FcddDevice* device, const FcddConvProblem* p, int32_t pass);
   uint64_t (*conv_workspace_bytes)(FcddDevice* device, const FcddConvProblem* p, int32_t pass);
   uint64_t (*post_workspace_bytes)(FcddDevice* device, const FcddPostProblem* p);
-  uint64_t (*upsample_workspace_bytes)(FcddDevice* device, const FcddUpsampleProblem* p);  // loss and score too
+  uint64_t (*upsample_workspace_bytes)(FcddDevice* device,
+                                       const FcddUpsampleProblem* p);  // loss and score too
   uint64_t (*augment_workspace_bytes)(FcddDevice* device, const FcddAugment* a);
 
   FcddStatus (*augment)(FcddDevice* device, const FcddAugment* a);

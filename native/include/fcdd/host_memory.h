@@ -1,4 +1,5 @@
-// Arenas of devices that live in host memory (`reference`, `cpu`): 64-byte aligned blocks behind opaque handles.
+// Arenas of devices that live in host memory (`reference`, `cpu`): 64-byte aligned blocks behind opaque
+// handles.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// A network is data: a list of layers. Shapes, receptive field, memory, forward and backward are functions of it.
+// A network is data: a list of layers. Shapes, receptive field, memory, forward and backward are functions of
+// it.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,8 @@ struct Shape {
   int channels, height, width;
 };
 
-// Receptive field after the last layer (fcdd.md section 2): output extent n per axis, jump j, extent r, start s.
+// Receptive field after the last layer (fcdd.md section 2): output extent n per axis, jump j, extent r, start
+// s.
 struct ReceptiveField {
   int height, width;
   int jump, extent;
@@ -52,7 +54,8 @@ ReceptiveField receptive_field(const std::vector<Layer>& layers, InputShape inpu
 
 // sigma of the Gaussian when a data set does not say: log10(0.45 r + 1) + 0.25 for r < 32, else 10.
 double default_sigma(int extent);
-// The 1-D kernel of `extent` taps, peak 1 (odd) or 1/2 (even): outer product with itself gives the 2-D kernel.
+// The 1-D kernel of `extent` taps, peak 1 (odd) or 1/2 (even): outer product with itself gives the 2-D
+// kernel.
 std::vector<double> gaussian_taps(int extent, double sigma);
 
 }  // namespace fcdd

@@ -1,7 +1,7 @@
 // The engine's public face: devices, image stores, networks, trainers. Knows nothing of Node.
 //
-// Threads: a Device is an in-order queue; calls on objects of one device must not overlap (the bindings run them on
-// one dispatcher thread per device). Different devices are independent.
+// Threads: a Device is an in-order queue; calls on objects of one device must not overlap (the bindings run
+// them on one dispatcher thread per device). Different devices are independent.
 #pragma once
 
 #include <atomic>
@@ -68,8 +68,8 @@ class ImageStore {
 
 // Constants of a user's own data (fcdd.md section 4), over all images of a store after the test transform.
 struct ImageStatistics {
-  std::vector<double> mean, std;        // per channel, pixels in [0,1]; std unbiased
-  std::vector<double> lcn_min, lcn_max; // per channel, after L1 local contrast normalisation
+  std::vector<double> mean, std;         // per channel, pixels in [0,1]; std unbiased
+  std::vector<double> lcn_min, lcn_max;  // per channel, after L1 local contrast normalisation
 };
 ImageStatistics image_statistics(const ImageStore& store, FcddPipeline test_pipeline);
 
@@ -84,8 +84,8 @@ struct InferOptions {
   bool low = false, maps = false;
 };
 struct InferResult {
-  std::vector<double> scores;     // N
-  std::vector<float> low, maps;   // N x u x v, N x H x W (empty unless asked for)
+  std::vector<double> scores;    // N
+  std::vector<float> low, maps;  // N x u x v, N x H x W (empty unless asked for)
 };
 
 class Trainer;
@@ -100,22 +100,24 @@ class Network {
   const std::vector<TensorInfo>& tensors() const;
   const std::shared_ptr<Device>& device() const;
 
-  // Values in double whatever the device's type. Throws FCDD_INVALID_ARGUMENT for an unknown name or a wrong count.
+  // Values in double whatever the device's type. Throws FCDD_INVALID_ARGUMENT for an unknown name or a wrong
+  // count.
   std::vector<double> get(const std::string& name) const;
   void set(const std::string& name, const std::vector<double>& values);
 
-  // PyTorch's default initialisation (fcdd.md section 1): weights and biases uniform in +-1/sqrt(fan_in), gamma 1,
-  // beta 0, running mean 0, variance 1. Draws from Philox keyed by (seed, tensor, element).
+  // PyTorch's default initialisation (fcdd.md section 1): weights and biases uniform in +-1/sqrt(fan_in),
+  // gamma 1, beta 0, running mean 0, variance 1. Draws from Philox keyed by (seed, tensor, element).
   void initialise(uint64_t seed);
 
-  // Normalised pixels N x H x W x C -> scores and maps, in chunks of at most `chunk` images that reuse one plan.
+  // Normalised pixels N x H x W x C -> scores and maps, in chunks of at most `chunk` images that reuse one
+  // plan.
   InferResult infer(const std::vector<double>& pixels, int count, const InferOptions& options);
   // The same from a store: images [first, first+count) through the test pipeline, augmented on the device.
   InferResult infer(const ImageStore& store, const FcddPipeline& pipeline, int first, int count,
                     const InferOptions& options, const std::atomic<bool>* stop = nullptr);
 
-  // Bytes a trainer or an inference plan of this batch size would reserve. A trainer with data adds the order of its
-  // epoch (4 bytes per position) and the input pipeline's workspace.
+  // Bytes a trainer or an inference plan of this batch size would reserve. A trainer with data adds the order
+  // of its epoch (4 bytes per position) and the input pipeline's workspace.
   uint64_t training_bytes(int batch, bool adam, bool pixelwise) const;
   uint64_t inference_bytes(int batch) const;
 
@@ -148,7 +150,8 @@ struct TrainerOptions {
 
 struct StepReport {
   int64_t steps = 0;
-  double loss = 0, normal = 0, anomalous = 0;  // means over samples since the report began; 0 when there were none
+  double loss = 0, normal = 0,
+         anomalous = 0;  // means over samples since the report began; 0 when there were none
   int64_t normals = 0, anomalies = 0;
 };
 
@@ -174,9 +177,10 @@ class Trainer {
   int64_t positions() const;        // samples per epoch
   int64_t steps_per_epoch() const;  // ceil(positions / batch); the last batch may be smaller
 
-  // Runs `steps` steps of `epoch` from step `first`, learning rate lr. Stops between steps when *stop becomes true;
-  // the report says how many were done. Samples are shuffled by Philox keyed by (seed, epoch).
-  StepReport run(uint32_t epoch, int64_t first, int64_t steps, double lr, const std::atomic<bool>* stop = nullptr);
+  // Runs `steps` steps of `epoch` from step `first`, learning rate lr. Stops between steps when *stop becomes
+  // true; the report says how many were done. Samples are shuffled by Philox keyed by (seed, epoch).
+  StepReport run(uint32_t epoch, int64_t first, int64_t steps, double lr,
+                 const std::atomic<bool>* stop = nullptr);
   StepReport step(const Batch& batch, double lr);
   // Loss and gradients without an update.
   StepReport gradients(const Batch& batch);

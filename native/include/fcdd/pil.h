@@ -10,8 +10,8 @@
 
 namespace fcdd {
 
-// Source index of nearest-neighbour resizing, Pillow's convention: floor((i + 1/2) in / out), exactly. (Pillow adds up
-// steps in floating point and may take the neighbour before it where this is a whole number.)
+// Source index of nearest-neighbour resizing, Pillow's convention: floor((i + 1/2) in / out), exactly.
+// (Pillow adds up steps in floating point and may take the neighbour before it where this is a whole number.)
 FCDD_SHARED constexpr int32_t nearest_source(int32_t i, int32_t in, int32_t out) {
   return static_cast<int32_t>((2 * int64_t{i} + 1) * in / (2 * int64_t{out}));
 }

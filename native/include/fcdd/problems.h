@@ -44,8 +44,8 @@ typedef struct FcddPostProblem {
 } FcddPostProblem;
 
 // Gaussian transposed upsampling (fcdd.md section 2): batch x in_height x in_width -> batch x height x width.
-// A'[y,x] = sum A[i,l] k[y + pad - shift - i*jump] k[x + pad - shift - l*jump], pad = (taps-1)/2 (rounded down),
-// k the 1-D kernel, 0 outside 0..taps-1. The taps are made by fcdd::gaussian_taps.
+// A'[y,x] = sum A[i,l] k[y + pad - shift - i*jump] k[x + pad - shift - l*jump], pad = (taps-1)/2 (rounded
+// down), k the 1-D kernel, 0 outside 0..taps-1. The taps are made by fcdd::gaussian_taps.
 typedef struct FcddUpsampleProblem {
   int32_t batch, in_height, in_width, height, width;
   int32_t taps;   // r, the receptive field's extent
