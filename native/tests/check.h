@@ -1,5 +1,5 @@
-// A test harness of one page: TEST(name) { CHECK(...); } registers itself; main (main.cpp) runs all, or those whose
-// name contains argv[1], and exits 1 when a check failed. The last line is "N passed, N failed".
+// A test harness of one page: TEST(name) { CHECK(...); } registers itself; main (main.cpp) runs all, or those
+// whose name contains argv[1], and exits 1 when a check failed. The last line is "N passed, N failed".
 #pragma once
 
 #include <cmath>
@@ -23,7 +23,8 @@ struct Register {
   Register(const char* name, std::function<void()> body) { cases().push_back({name, std::move(body)}); }
 };
 
-// Relative L2 distance ||a-b|| / ||b||; 0 when both are all zero, infinity when only b is. NaN counts as infinity.
+// Relative L2 distance ||a-b|| / ||b||; 0 when both are all zero, infinity when only b is. NaN counts as
+// infinity.
 template <class A, class B>
 double relative_l2(const A& a, const B& b) {
   if (a.size() != b.size()) return INFINITY;
@@ -40,23 +41,23 @@ double relative_l2(const A& a, const B& b) {
 
 }  // namespace fcdd::test
 
-#define TEST(name)                                                    \
-  static void test_##name();                                          \
+#define TEST(name)                                                       \
+  static void test_##name();                                             \
   static const fcdd::test::Register register_##name(#name, test_##name); \
   static void test_##name()
 
-#define CHECK(condition) \
-  do {                   \
+#define CHECK(condition)                                                \
+  do {                                                                  \
     if (!(condition)) fcdd::test::fail(__FILE__, __LINE__, #condition); \
   } while (0)
 
 // CHECK_LESS(value, bound) prints both.
-#define CHECK_LESS(value, bound)                                                  \
-  do {                                                                            \
-    const double v_ = (value), b_ = (bound);                                      \
-    if (!(v_ < b_)) {                                                             \
-      std::ostringstream o_;                                                      \
-      o_ << #value << " = " << v_ << ", not below " << #bound << " = " << b_;     \
-      fcdd::test::fail(__FILE__, __LINE__, o_.str());                             \
-    }                                                                             \
+#define CHECK_LESS(value, bound)                                              \
+  do {                                                                        \
+    const double v_ = (value), b_ = (bound);                                  \
+    if (!(v_ < b_)) {                                                         \
+      std::ostringstream o_;                                                  \
+      o_ << #value << " = " << v_ << ", not below " << #bound << " = " << b_; \
+      fcdd::test::fail(__FILE__, __LINE__, o_.str());                         \
+    }                                                                         \
   } while (0)
