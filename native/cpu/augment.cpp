@@ -35,12 +35,12 @@ Images images_of(const CpuDevice& device, const FcddStore& store, const char* na
 class ScratchLayout {
  public:
   ScratchLayout(const FcddAugment& a, const FcddImage* images) {
-    uint64_t area = 0, height = 0, width = 0;
+    uint64_t height = 0, width = 0;
     for (int32_t i = 0; i < a.images.count; i++) {
       height = std::max<uint64_t>(height, static_cast<uint64_t>(images[i].height));
       width = std::max<uint64_t>(width, static_cast<uint64_t>(images[i].width));
     }
-    area = largest_image(images, a.images.count);
+    const uint64_t area = largest_image(images, a.images.count);
     const uint64_t channels = static_cast<uint64_t>(a.pipeline.channels), values = area * channels;
     const uint64_t inputs =
         static_cast<uint64_t>(a.pipeline.height) * static_cast<uint64_t>(a.pipeline.width);

@@ -117,7 +117,7 @@ WinogradPlan plan_of(int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int
 bool winograd_pays(const ConvShape& s) {
   if (s.stride != 1 || (s.kernel != 3 && s.kernel != 5) || s.padding >= s.kernel) return false;
   // Transforms cost as much as some tens of channels' products; odd extents waste part of the last tiles.
-  if (s.c < 24 || s.k < 24) return false;
+  if (s.c < 8 || s.k < 8) return false;
   const WinogradPlan p = plan_winograd_forward(s);
   return p.across * p.down * p.planes() * 3 < s.oh * s.ow * s.kernel * s.kernel * 2;
 }

@@ -99,7 +99,7 @@ TEST(cpu_isa_is_chosen_forced_and_refused) {
 TEST(cpu_memory_refuses_what_it_does_not_have) {
   Bench b(fcdd_cpu_table(), nullptr, 1);
   uint64_t arena = 0;
-  CHECK(b.table->reserve(b.device, uint64_t{1} << 60, &arena) == FCDD_OUT_OF_MEMORY);
+  CHECK(b.table->reserve(b.device, UINT64_MAX, &arena) == FCDD_OUT_OF_MEMORY);
   FcddBuffer buffer = b.scratch(100);
   char bytes[200];
   buffer.bytes = 200;
