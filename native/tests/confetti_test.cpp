@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "augment_harness.h"
 #include "check.h"
 #include "fcdd/draws.h"
 #include "fcdd/squares.h"
@@ -16,6 +17,31 @@ namespace {
 
 Draws stream(uint32_t position, Purpose purpose = Purpose::Squares) {
   return Draws(13, purpose, position, 2);
+}
+
+// Whether two squares of a layer overlap near one of their centres.
+bool overlaps(const Draws& draws, const SquareLayer& layer, int height, int width) {
+  const uint32_t count = count_squares(draws, layer, static_cast<uint64_t>(height * width));
+  for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t k = 0; k < count; k++) {
+      const Square a = draw_square(draws, layer, i, height, width, false);
+      const Square b = draw_square(draws, layer, k, height, width, false);
+      if (i != k && covers(a, b.row, b.column)) return true;
+    }
+  }
+  return false;
+}
+
+// The first positions whose layer (coloured or dark) has overlapping squares.
+std::vector<uint32_t> overlapping_positions(size_t wanted, int height, int width) {
+  std::vector<uint32_t> coloured, dark;
+  for (uint32_t i = 0; coloured.size() < wanted || dark.size() < wanted; i++) {
+    if (overlaps(stream(i), confetti_coloured, height, width)) coloured.push_back(i);
+    if (overlaps(stream(i, Purpose::MoreSquares), confetti_dark, height, width)) dark.push_back(i);
+  }
+  coloured.resize(wanted);
+  coloured.insert(coloured.end(), dark.begin(), dark.begin() + static_cast<int64_t>(wanted));
+  return coloured;
 }
 
 // Noise of a source as a vector; 3 channels unless said.
@@ -157,7 +183,9 @@ TEST(confetti_blur_is_the_gaussian) {
 // blur agrees with one in floating point to 0.02 levels before truncation.
 TEST(confetti_images_are_blurred_squares) {
   const int height = 150, width = 170;
-  for (uint32_t position = 0; position < 12; position++) {
+  std::vector<uint32_t> positions = overlapping_positions(3, height, width);
+  positions.insert(positions.end(), {0, 1, 2, 3, 4});
+  for (const uint32_t position : positions) {
     std::vector<double> painted(static_cast<size_t>(height * width * 3));
     for (const auto& [layer, purpose] :
          {std::pair{confetti_coloured, Purpose::Squares}, std::pair{confetti_dark, Purpose::MoreSquares}}) {
@@ -192,6 +220,24 @@ TEST(confetti_images_are_blurred_squares) {
       }
     }
     CHECK_LESS(worst, 0.52);
+  }
+}
+
+// `cpu` paints and blurs otherwise: overlapping squares are where it could go wrong.
+TEST(confetti_overlaps_agree_between_devices) {
+  for (const uint32_t position : overlapping_positions(4, 120, 110)) {
+    AugmentCase c;
+    c.settings.pipeline = plain_pipeline(3, 120, 110);
+    c.settings.supervision = {FCDD_NOISE, FCDD_CONFETTI, 0, 0, 1};
+    c.settings.seed = 13;
+    c.settings.epoch = 2;
+    c.settings.first = position;
+    c.settings.batch = 1;
+    c.images.add(120, 110, 0, [](int, int, int) { return 0; });
+    const Augmented truth = run_augment(c, {"reference", "", 1});
+    CHECK(run_augment(c, {"cpu", "", 1}).bytes == truth.bytes);
+    const std::vector<int32_t> noise = noise_of(FCDD_CONFETTI, position, 120, 110);
+    for (size_t i = 0; i < noise.size(); i++) CHECK(truth.bytes[i] == std::min(255, -noise[i]));
   }
 }
 
