@@ -71,6 +71,15 @@ TEST(augment_inverts_noise_that_changes_nothing) {
     // As a picture of its own, confetti is the same light squares on black.
     c.settings.supervision.mode = FCDD_NOISE;
     CHECK(run_augment(c, device).bytes == black.bytes);
+    // A hundredth of a level is next to nothing too.
+    c = one_image(
+        1, 80, 80, [](int y, int x, int) { return (y * 80 + x) % 100 == 0 ? 1 : 0; }, 4);
+    c.settings.supervision.mode = FCDD_MALFORMED;
+    const Augmented specks = run_augment(c, device);
+    for (size_t n = 0; n < 4; n++) {
+      CHECK(*std::max_element(specks.bytes.begin() + static_cast<int64_t>(n) * 6400,
+                              specks.bytes.begin() + static_cast<int64_t>(n + 1) * 6400) > 50);
+    }
     // A change of 0.025 levels on average is enough to leave the noise as it is.
     c = one_image(
         1, 80, 80, [](int, int, int) { return 3; }, 4);
