@@ -82,7 +82,7 @@ TEST(augment_inverts_noise_that_changes_nothing) {
     }
     // A change of 0.025 levels on average is enough to leave the noise as it is.
     c = one_image(
-        1, 80, 80, [](int, int, int) { return 3; }, 4);
+        1, 80, 80, [](int, int, int) { return 1; }, 4);
     c.settings.supervision.mode = FCDD_MALFORMED;
     const Augmented dark = run_augment(c, device);
     CHECK(*std::max_element(dark.bytes.begin(), dark.bytes.end()) == 1);
