@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/network_impl.h"
+#include "engine/training_run.h"
 
 namespace fcdd {
 namespace {
@@ -18,8 +19,10 @@ int chunk_for(const Network::Impl& network, int count) {
   return chunk;
 }
 
-// The network's plan, made anew only when a larger chunk than ever before is wanted.
+// The network's plan, made anew only when a larger chunk than ever before is wanted. Trainers of the network
+// give back what they need only while they step.
 Inference& inference_of(Network::Impl& network, int count) {
+  for (TrainingRun* run : network.runs) run->release();
   if (network.inference == nullptr || network.inference->capacity() < std::min(count, kLargestChunk)) {
     const int chunk = chunk_for(network, count);
     if (network.inference == nullptr || network.inference->capacity() < chunk) {

@@ -7,7 +7,8 @@
 namespace fcdd {
 
 void MemoryPlanner::add(Slot& slot, uint64_t bytes, int first, int last) {
-  slot = {0, bytes};
+  slot.offset = 0;
+  slot.bytes = bytes;
   if (bytes > 0) requests_.push_back({&slot, first, last});
 }
 

@@ -14,6 +14,7 @@ namespace fcdd {
 // Where a buffer lies within its arena; bytes 0: there is none.
 struct Slot {
   uint64_t offset = 0, bytes = 0;
+  bool kept = false;  // of a training plan: lies in the part that lasts, see training_plan.h
 };
 
 class MemoryPlanner {

@@ -15,6 +15,8 @@
 
 namespace fcdd {
 
+class TrainingRun;
+
 struct Network::Impl {
   Impl(std::shared_ptr<Device> device, std::vector<Layer> layers, InputShape input);
 
@@ -39,6 +41,7 @@ struct Network::Impl {
   // when values came from outside (then frozen weights may have changed too).
   uint64_t edition = 1, set_edition = 1;
 
+  std::vector<TrainingRun*> runs;        // of the trainers that are alive
   std::unique_ptr<Inference> inference;  // the plan of the largest chunk so far
 };
 

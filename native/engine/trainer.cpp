@@ -128,6 +128,7 @@ void Trainer::Impl::load(uint32_t epoch, int64_t first, int batch) {
 }
 
 void Trainer::Impl::load(const Batch& batch) {
+  run.ready();
   require(batch.count >= 1 && batch.count <= options.batch,
           "this trainer takes batches of 1 to " + std::to_string(options.batch) + " samples, got " +
               std::to_string(batch.count));
@@ -170,7 +171,7 @@ int64_t Trainer::updates() const {
 
 uint64_t Trainer::reserved_bytes() const {
   const uint64_t data = impl_->order == nullptr ? 0 : impl_->order->bytes() + impl_->workspace->bytes();
-  return impl_->run.plan().bytes + data;
+  return impl_->run.plan().bytes() + data;
 }
 
 StepReport Trainer::run(uint32_t epoch, int64_t first, int64_t steps, double lr,
@@ -180,6 +181,7 @@ StepReport Trainer::run(uint32_t epoch, int64_t first, int64_t steps, double lr,
           "steps " + std::to_string(first) + " to " + std::to_string(first + steps) +
               " are not all in an epoch of " + std::to_string(steps_per_epoch()));
   check_learning_rate(lr);
+  impl_->run.ready();
   impl_->run.clear_report();
   int64_t done = 0;
   for (; done < steps && !(stop != nullptr && *stop); done++) {
@@ -244,7 +246,7 @@ AugmentedBatch Trainer::augment(uint32_t epoch, int64_t first, int count) {
 }
 
 uint64_t Network::training_bytes(int batch, bool adam, bool pixelwise) const {
-  return plan_training(*impl_, {.batch = batch, .adam = adam, .pixelwise = pixelwise}).bytes;
+  return plan_training(*impl_, {.batch = batch, .adam = adam, .pixelwise = pixelwise}).bytes();
 }
 
 }  // namespace fcdd

@@ -39,6 +39,7 @@ std::map<std::string, std::vector<double>> Trainer::last_gradients() const {
 
 std::map<std::string, std::vector<double>> Trainer::last_activations() const {
   std::map<std::string, std::vector<double>> result;
+  if (!impl_->run.is_ready()) return result;
   const TrainingPlan& plan = impl_->run.plan();
   for (size_t i = 0; i < plan.values.size(); i++) {
     if (!plan.held[i]) continue;

@@ -37,7 +37,8 @@ class Planning {
       }
     }
     loss_and_optimiser();
-    plan_.bytes = planner_.place();
+    plan_.step_bytes = planner_.place();
+    plan_.kept_bytes = kept_.place();
     for (int i = 0; i < count_; i++) {
       if (in_place(i)) plan_.grads[i] = plan_.values[i];
     }
@@ -67,7 +68,11 @@ class Planning {
            trained(i - 1) && !is_conv(i - 1) && is_conv(i);
   }
 
-  void keep(Slot& slot, uint64_t bytes) { planner_.add(slot, bytes, 0, end()); }
+  void keep(Slot& slot, uint64_t bytes) {
+    slot.kept = true;
+    kept_.add(slot, bytes, 0, 0);
+  }
+  void whole_step(Slot& slot, uint64_t bytes) { planner_.add(slot, bytes, 0, end()); }
   void once(Slot& slot, uint64_t bytes, int time) { planner_.add(slot, bytes, time, time); }
 
   // Last tick that reads the gradient of value i, which is that of step i-1; -1 when none does.
@@ -106,7 +111,7 @@ class Planning {
     if (step.trainable) {
       once(slots.packed, packed, forward_time(i));
     } else {
-      keep(slots.packed, packed);  // packed once
+      whole_step(slots.packed, packed);  // packed once
     }
     once(slots.workspace, table.conv_workspace_bytes(device_.handle(), &p, FCDD_FORWARD), forward_time(i));
     if (step.normalised) {
@@ -144,11 +149,11 @@ class Planning {
 
   void loss_and_optimiser() {
     const uint64_t n = static_cast<uint64_t>(batch());
-    keep(plan_.labels, n);
-    keep(plan_.losses, n * sizeof(double));
+    whole_step(plan_.labels, n);
+    whole_step(plan_.losses, n * sizeof(double));
     keep(plan_.report, 5 * sizeof(double));
     if (plan_.options.pixelwise) {
-      keep(plan_.masks, bytes_of(batch(), {1, plan_.up.height, plan_.up.width}, 1));
+      whole_step(plan_.masks, bytes_of(batch(), {1, plan_.up.height, plan_.up.width}, 1));
       keep(plan_.taps, static_cast<uint64_t>(plan_.up.taps) * real_);
     }
     once(plan_.loss_workspace, device_.table().upsample_workspace_bytes(device_.handle(), &plan_.up),
@@ -156,7 +161,7 @@ class Planning {
     keep(plan_.gradient, network_.trainable_bytes);
     keep(plan_.m, network_.trainable_bytes);
     if (plan_.options.adam) keep(plan_.v, network_.trainable_bytes);
-    keep(plan_.statistics, network_.statistics.bytes);
+    whole_step(plan_.statistics, network_.statistics.bytes);
   }
 
   // A value is gone when its gradient took its place or memory of a later-born buffer touches its own.
@@ -181,7 +186,7 @@ class Planning {
   const uint64_t real_;
   const int count_;
   TrainingPlan plan_;
-  MemoryPlanner planner_;
+  MemoryPlanner planner_, kept_;
 };
 
 }  // namespace
@@ -199,7 +204,7 @@ TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptio
   TrainingPlanOptions chosen = options;
   chosen.recompute = false;
   TrainingPlan plan = Planning(network, chosen).run();
-  if (plan.bytes <= kRecomputeFrom) return plan;
+  if (plan.bytes() <= kRecomputeFrom) return plan;
   chosen.recompute = true;
   return Planning(network, chosen).run();
 }

@@ -1,8 +1,11 @@
 // Where everything lies that a training step needs besides the network's tensors.
 //
-// Time runs through the S steps forward (step i at time i+1), the loss (S+1), the trained steps backward
-// (step i at 2S+1-i) and the update (2S+2). A buffer lives from the step that writes it to the last that
-// reads it; a frozen prefix keeps nothing for a backward pass.
+// There are two parts: one lasts (gradients, the optimiser's moments), one is needed only while steps run
+// (activations, workspaces). In the latter, time runs through the steps forward, the loss, the trained steps
+// backward and the update; a convolution's backward pass takes two ticks, so that the gradient of its input
+// may lie where the input was (read by the weight gradient before). A buffer lives from the tick that writes
+// it to the last that reads it; a frozen prefix keeps nothing for a backward pass; the gradient of a post
+// step's input replaces the input.
 #pragma once
 
 #include <optional>
@@ -49,7 +52,8 @@ struct TrainingPlan {
   Slot labels, masks, losses, report, taps, loss_workspace;
   Slot gradient, m, v;  // of all trainable tensors, laid out as those; v only for Adam
   Slot statistics;      // copy of the running statistics, for gradients without side effects
-  uint64_t bytes = 0;
+  uint64_t step_bytes = 0, kept_bytes = 0;  // sizes of the two parts
+  uint64_t bytes() const { return step_bytes + kept_bytes; }
 };
 
 // Throws FCDD_INVALID_ARGUMENT when the network has nothing to train or no one-channel output.

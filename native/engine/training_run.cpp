@@ -19,20 +19,41 @@ TrainingRun::TrainingRun(Network::Impl& network, const TrainingPlanOptions& opti
     : network_(network),
       device_(*network.device),
       plan_(plan_training(network, options)),
-      arena_(network.device, plan_.bytes) {
+      kept_(network.device, plan_.kept_bytes) {
+  ready();
   // Gradients that are never computed (a bias before a batch norm) and the padding between tensors stay 0.
   fill_zero(device_, buffer(plan_.gradient));
   fill_zero(device_, buffer(plan_.m));
   fill_zero(device_, buffer(plan_.v));
   clear_report();
-  if (!options.pixelwise) return;
-  const std::vector<double> taps = taps_of(network, sigma);
-  upload_real(device_, buffer(plan_.taps), taps.data(), taps.size());
+  if (options.pixelwise) {
+    const std::vector<double> taps = taps_of(network, sigma);
+    upload_real(device_, buffer(plan_.taps), taps.data(), taps.size());
+  }
+  network_.runs.push_back(this);
+}
+
+TrainingRun::~TrainingRun() {
+  std::erase(network_.runs, this);
+}
+
+FcddBuffer TrainingRun::buffer(const Slot& slot) const {
+  return at(slot.kept ? kept_ : *steps_, slot);
+}
+
+void TrainingRun::ready() {
+  if (steps_ != nullptr) return;
+  steps_ = std::make_unique<Arena>(network_.device, plan_.step_bytes);
+  frozen_edition_ = 0;  // the packed frozen weights lay there
+}
+
+void TrainingRun::release() {
+  steps_.reset();
 }
 
 FcddBuffer TrainingRun::part(const Slot& region, int tensor) const {
   const Slot& slot = network_.slots[tensor];
-  return arena_.slice(region.offset + slot.offset, slot.bytes);
+  return kept_.slice(region.offset + slot.offset, slot.bytes);
 }
 
 void TrainingRun::pack(const ConvStep& step, int32_t pass, const Slot& slot) {

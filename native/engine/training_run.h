@@ -1,7 +1,7 @@
 // One training step in parts: forward, loss, backward, update, enqueued on the network's device within one
 // plan.
 //
-// Guarantees: nothing is reserved after construction; batches smaller than the planned one reuse the plan;
+// Guarantees: nothing is reserved while steps run; batches smaller than the planned one reuse the plan;
 // the bits do not depend on the plan's chunk. Batch normalisation always uses (and updates) batch statistics,
 // in a frozen prefix too, as the reference code `liznerski/fcdd` does.
 #pragma once
@@ -16,8 +16,18 @@ class TrainingRun {
   // sigma: of the Gaussian upsampling, 0: by receptive field; only read when pixelwise.
   TrainingRun(Network::Impl& network, const TrainingPlanOptions& options, double sigma);
 
+  ~TrainingRun();
+  TrainingRun(const TrainingRun&) = delete;
+  TrainingRun& operator=(const TrainingRun&) = delete;
+
   const TrainingPlan& plan() const { return plan_; }
-  FcddBuffer buffer(const Slot& slot) const { return at(arena_, slot); }
+  FcddBuffer buffer(const Slot& slot) const;
+
+  // The memory of steps is reserved at construction. An inference through the same network releases it,
+  // because the two never run at once; call `ready` before the first step after anything else.
+  void ready();
+  void release();
+  bool is_ready() const { return steps_ != nullptr; }
 
   void forward(int batch);
   void loss(int batch);
@@ -47,7 +57,8 @@ class TrainingRun {
   Network::Impl& network_;
   const Device& device_;
   TrainingPlan plan_;
-  Arena arena_;
+  Arena kept_;
+  std::unique_ptr<Arena> steps_;
   uint64_t frozen_edition_ = 0;  // of the network's values, when the frozen weights were packed
 };
 

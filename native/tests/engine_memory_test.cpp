@@ -89,7 +89,7 @@ TEST(engine_memory_of_a_frozen_prefix) {
 TEST(engine_memory_recomputes_where_plans_are_large) {
   Network network(open_device("cpu"), architecture("cnn224"), {3, 224, 224});
   const auto bytes = [&](int batch, std::optional<bool> recompute) {
-    return plan_training(network.impl(), {.batch = batch, .recompute = recompute}).bytes;
+    return plan_training(network.impl(), {.batch = batch, .recompute = recompute}).bytes();
   };
   CHECK(bytes(128, {}) == bytes(128, true) && bytes(4, {}) == bytes(4, false));
   CHECK(static_cast<double>(bytes(128, true)) < 0.85 * static_cast<double>(bytes(128, false)));

@@ -134,6 +134,24 @@ TEST(engine_trainer_refuses_foreign_state) {
   CHECK(t.trainer->updates() == 0);
 }
 
+// Inference between steps takes the memory of activations; the steps after it do not notice.
+TEST(engine_trainer_shares_memory_with_inference) {
+  for (const char* device : {"reference", "cpu"}) {
+    Training alone(adam(4), freeze(mixed_network(), 4), device),
+        sharing(adam(4), freeze(mixed_network(), 4), device);
+    for (uint32_t i = 0; i < 3; i++) {
+      alone.steps(1, 4, i);
+      sharing.steps(1, 4, i);
+      const auto gradients = sharing.trainer->last_gradients();
+      sharing.network.infer(random_batch(kInput, 2, i).pixels, 2, {});
+      CHECK(sharing.trainer->last_gradients() == gradients && sharing.trainer->last_activations().empty());
+      sharing.trainer->gradients(random_batch(kInput, 4, i));
+    }
+    CHECK(all_tensors(alone.network) == all_tensors(sharing.network));
+    CHECK(alone.trainer->state() == sharing.trainer->state());
+  }
+}
+
 // Frozen tensors keep their bits; the running statistics of frozen batch norms do not.
 TEST(engine_trainer_frozen_prefix) {
   Training t(adam(4), freeze(mixed_network(), 4));
