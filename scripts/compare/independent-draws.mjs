@@ -3,9 +3,11 @@
  * Independent draws: the same setting trained with many seeds by `fcdd-native train` and by PyTorch.
  *
  *   node scripts/compare/independent-draws.mjs --data ../shared/data [--classes 0,1] [--seeds 20] [--epochs 40]
- *     [--threads N] [--work runs/compare/independent-draws] [--out benchmarks/independent-draws.json]
+ *     [--model cnn28-w] [--batch-size 128] [--threads N] [--work runs/compare/independent-draws]
+ *     [--out benchmarks/independent-draws.json] [-- more options of fcdd-native train, e.g. --hold-out 0]
  *
- * Fashion-MNIST (mini), outlier exposure, cnn28-w. Every run is kept under --work, so that a comparison that was cut
+ * Fashion-MNIST (mini), outlier exposure. As a user would start it, ours keeps a tenth of the normal training images
+ * back for the threshold and PyTorch trains on all of them. Every run is kept under --work, so that a comparison that was cut
  * off goes on. Exits 1 when our mean ROC-AUC of a class is below PyTorch's by more than two standard errors of the
  * difference, or by more than 0.02.
  */
@@ -18,28 +20,37 @@ import { cli, difference, environment, resumable, script, summary, writeJson } f
 
 const LARGEST_DEFICIT = 0.02;
 
-function sources(data) {
-  return ['--data', join(data, 'fashion-mnist-mini'), '--oe', join(data, 'oe-mini')];
+/** The options that both programs understand alike. */
+function setting({ data, model, batchSize, epochs, threads }, normal, seed) {
+  const sources = [
+    '--data',
+    join(data, 'fashion-mnist-mini'),
+    '--oe',
+    join(data, 'oe-mini'),
+    '--class',
+    `${normal}`,
+  ];
+  const method = [
+    '--model',
+    model,
+    '--batch-size',
+    `${batchSize}`,
+    '--epochs',
+    `${epochs}`,
+    '--seed',
+    `${seed}`,
+  ];
+  return [...sources, ...method, ...(threads === undefined ? [] : ['--threads', `${threads}`])];
 }
 
 /** One training of ours; { rocAuc, seconds, imagesPerSecond }. */
-function trainOurs({ data, epochs, threads, work, extra }, normal, seed) {
+function trainOurs(options, normal, seed) {
+  const { work, epochs, extra } = options;
   const out = join(work, `run-class-${normal}-seed-${seed}`);
   rmSync(out, { recursive: true, force: true });
-  const setting = [
-    '--dataset',
-    'fashion-mnist',
-    ...sources(data),
-    '--class',
-    String(normal),
-    '--epochs',
-    String(epochs),
-  ];
-  const own = ['--seed', String(seed), '--device', 'cpu', '--out', out, '--json', ...extra];
-  const machine = threads === undefined ? [] : ['--threads', String(threads)];
-  const done = spawnSync(process.execPath, [cli, 'train', ...setting, ...own, ...machine], {
-    encoding: 'utf8',
-  });
+  const own = ['--dataset', 'fashion-mnist', '--device', 'cpu', '--out', out, '--json', ...extra];
+  const args = [cli, 'train', ...setting(options, normal, seed), ...own];
+  const done = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
   if (done.status !== 0)
     throw new Error(`fcdd-native train ended with ${done.status ?? done.signal}:\n${done.stderr}`);
   const { sample, seconds, imagesPerSecond } = JSON.parse(done.stdout.trim().split('\n').at(-1));
@@ -47,20 +58,9 @@ function trainOurs({ data, epochs, threads, work, extra }, normal, seed) {
   return { rocAuc: sample.rocAuc, class: normal, seed, epochs, seconds, imagesPerSecond };
 }
 
-function trainTorch({ data, epochs, threads }, normal, seed) {
-  const setting = [
-    ...sources(data),
-    '--class',
-    String(normal),
-    '--epochs',
-    String(epochs),
-    '--seed',
-    String(seed),
-  ];
-  const machine = threads === undefined ? [] : ['--threads', String(threads)];
-  return runPython(script('torch_fashion_mnist.py'), [...setting, ...machine, '--json'], {
-    env: KEEP_MEMORY,
-  });
+function trainTorch(options, normal, seed) {
+  const args = [...setting(options, normal, seed), '--json'];
+  return runPython(script('torch_fashion_mnist.py'), args, { env: KEEP_MEMORY });
 }
 
 /** Means, standard deviations, difference and verdict of one normal class. */
@@ -102,6 +102,8 @@ async function main() {
       classes: { type: 'string', default: '0,1' },
       seeds: { type: 'string', default: '20' },
       epochs: { type: 'string', default: '40' },
+      model: { type: 'string', default: 'cnn28-w' },
+      'batch-size': { type: 'string', default: '128' },
       threads: { type: 'string' },
       work: { type: 'string', default: 'runs/compare/independent-draws' },
       out: { type: 'string' },
@@ -109,16 +111,21 @@ async function main() {
   });
   if (values.data === undefined)
     throw new Error('--data: expected the folder that holds fashion-mnist-mini and oe-mini');
-  const { data, work } = values;
+  const { data, work, model } = values;
   const threads = values.threads === undefined ? undefined : Number(values.threads);
-  const numbers = { seeds: Number(values.seeds), epochs: Number(values.epochs) };
-  const options = { data, work, threads, ...numbers, extra: positionals };
+  const numbers = {
+    seeds: Number(values.seeds),
+    epochs: Number(values.epochs),
+    batchSize: Number(values['batch-size']),
+  };
+  const options = { data, work, threads, model, ...numbers, extra: positionals };
   const classes = [];
   for (const normal of values.classes.split(',').map(Number))
     classes.push(await compareClass(options, normal));
   for (const result of classes) console.log(report(result));
-  const setting = { dataset: 'fashion-mnist-mini', model: 'cnn28-w', ...numbers, extra: positionals };
-  if (values.out) writeJson(values.out, { environment: await environment(threads), setting, classes });
+  const chosen = { dataset: 'fashion-mnist-mini', model, ...numbers, extra: positionals };
+  if (values.out)
+    writeJson(values.out, { environment: await environment(threads), setting: chosen, classes });
   if (classes.some((result) => !result.passed)) process.exitCode = 1;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains FCDD on Fashion-MNIST in PyTorch and prints the test ROC-AUC: the peer of `fcdd-native train`.
 
-Same setting (cnn28-w, lcnaug1, outlier exposure with probability 1/2, SGD), independent code and independent draws.
+Same setting (lcnaug1, outlier exposure with probability 1/2, SGD; cnn28-w unless told otherwise), independent code and independent draws.
 --data  folder with the four idx files (gz or not)       --oe  folder with CIFAR binary records (training batches)
 Last line of standard output: one JSON object.
 """
@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import fcdd_torch as fcdd  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SIZE, PAD, BATCH, RATE, DECAY, WEIGHT_DECAY = 28, 2, 128, 1e-2, 0.98, 1e-6
+SIZE, PAD, RATE, DECAY, WEIGHT_DECAY = 28, 2, 1e-2, 0.98, 1e-6
 
 
 def read_bytes(folder, stem):
@@ -87,7 +87,7 @@ def make_batch(normal, exposure, constants, generator):
     return normalise(augment(mixed, generator), constants), torch.from_numpy(labels.astype(np.int64))
 
 
-def train(model, images, exposure, constants, epochs, generator):
+def train(model, images, exposure, constants, epochs, batch, generator):
     """SGD with Nesterov momentum; returns the mean training loss of each epoch."""
     optimiser = torch.optim.SGD(model.parameters(), RATE, 0.9, weight_decay=WEIGHT_DECAY, nesterov=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, DECAY)
@@ -95,8 +95,8 @@ def train(model, images, exposure, constants, epochs, generator):
     for _ in range(epochs):
         model.train()
         order, total = generator.permutation(len(images)), 0.0
-        for start in range(0, len(order), BATCH):
-            x, labels = make_batch(images[order[start : start + BATCH]], exposure, constants, generator)
+        for start in range(0, len(order), batch):
+            x, labels = make_batch(images[order[start : start + batch]], exposure, constants, generator)
             losses = fcdd.samplewise_losses(model(x.contiguous(memory_format=torch.channels_last)), labels)
             optimiser.zero_grad()
             losses.mean().backward()
@@ -112,6 +112,8 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--oe", type=pathlib.Path, required=True)
     parser.add_argument("--class", dest="normal", type=int, default=0)
+    parser.add_argument("--model", choices=("cnn28", "cnn28-w"), default="cnn28-w")
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -123,9 +125,9 @@ def main():
     generator = np.random.default_rng(args.seed)
     pixels, labels = read_idx(args.data, "train")
     images, exposure, constants = pixels[labels == args.normal], read_exposure(args.oe), class_constants(args.normal)
-    model = fcdd.network("cnn28-w", 1).to(memory_format=torch.channels_last)
+    model = fcdd.network(args.model, 1).to(memory_format=torch.channels_last)
     began = time.perf_counter()
-    history = train(model, images, exposure, constants, args.epochs, generator)
+    history = train(model, images, exposure, constants, args.epochs, args.batch_size, generator)
     seconds = time.perf_counter() - began
 
     test_pixels, test_labels = read_idx(args.data, "t10k")
@@ -133,6 +135,8 @@ def main():
     result = {
         "rocAuc": roc_auc_score(test_labels != args.normal, score),
         "class": args.normal,
+        "model": args.model,
+        "batchSize": args.batch_size,
         "seed": args.seed,
         "epochs": args.epochs,
         "seconds": seconds,
