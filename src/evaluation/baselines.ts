@@ -4,10 +4,8 @@
  * training images alone, never with test labels.
  */
 
-import type { Split } from '../data/types.js';
 import type { StoredImages } from '../engine/types.js';
 import { FcddError } from '../errors.js';
-import { rocAuc } from './roc.js';
 
 /** One trivial detector: its name and a score per test image, in the order of the store. */
 export interface Baseline {
@@ -128,16 +126,4 @@ export function baselineScores(train: StoredImages, test: StoredImages): Baselin
     { name: 'pixel z-score (maximum)', scores: largest },
     { name: 'Laplacian energy', scores: laplacianEnergy(test) },
   ];
-}
-
-/**
- * Image ROC-AUC of every trivial detector, by its name; null when the test split has one label only.
- *
- * @throws FcddError FCDD_INVALID_ARGUMENT when train is empty or sizes or channels differ
- */
-export function baselines(train: Split, test: Split): Record<string, number | null> {
-  const labels = test.records.map(({ label }) => label);
-  return Object.fromEntries(
-    baselineScores(train.images, test.images).map(({ name, scores }) => [name, rocAuc(scores, labels)]),
-  );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Split } from '../../src/data/types.js';
-import { baselineScores, baselines } from '../../src/evaluation/baselines.js';
+import { baselineScores } from '../../src/evaluation/baselines.js';
 
 /** A split of grey pictures given as rows of pixels. */
 function split(pictures: number[][][], labels: (0 | 1)[]): Split {
@@ -44,11 +44,6 @@ describe('baselineScores', () => {
 
   it('Laplacian energy sees edges only', () => {
     expect(scores['Laplacian energy']).toEqual([0, 0, 36 * 36]);
-  });
-
-  it('becomes ROC-AUC by name', () => {
-    expect(baselines(train, test)).toMatchObject({ 'mean intensity': 1, 'Laplacian energy': 0.75 });
-    expect(Object.values(baselines(train, split([flat(1)], [0])))).toEqual([null, null, null, null]);
   });
 
   it('refuses what cannot be compared', () => {
