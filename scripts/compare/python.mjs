@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 
-/** glibc told to keep memory: PyTorch's strongest setting on a CPU (docs/comparisons.md). */
+/** glibc told to keep memory: PyTorch's strongest setting on a CPU (README.md beside this file). */
 export const KEEP_MEMORY = {
   MALLOC_MMAP_MAX_: '0',
   MALLOC_TRIM_THRESHOLD_: '100000000000',
