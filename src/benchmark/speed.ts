@@ -36,7 +36,7 @@ async function trainingTimes(device: Device, { model, batch, seconds }: SpeedOpt
     seed: 0,
   });
   const data = randomBatch(batch, net.input);
-  return timeCalls(seconds, () => trainer.trainStep(data, 1e-4));
+  return await timeCalls(seconds, () => trainer.trainStep(data, 1e-4));
 }
 
 async function inferenceTimes(device: Device, { model, batch, seconds }: SpeedOptions): Promise<number[]> {
@@ -44,7 +44,7 @@ async function inferenceTimes(device: Device, { model, batch, seconds }: SpeedOp
   using network = device.createNetwork(net.layers({ bias: true }), net.input);
   await network.initialise(0);
   const { pixels } = randomBatch(batch, net.input);
-  return timeCalls(seconds, () => network.infer(pixels));
+  return await timeCalls(seconds, () => network.infer(pixels));
 }
 
 async function timeCalls(seconds: number, call: () => Promise<unknown>): Promise<number[]> {
