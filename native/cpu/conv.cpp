@@ -33,6 +33,11 @@ uint64_t workspace_floats(const CpuDevice& device, const ConvShape& s, int32_t p
   return static_cast<uint64_t>(device.threads) * direct_scratch_floats(plan);
 }
 
+// After the floats of a forward pass, which are a multiple of 16: moments of blocks of rows.
+uint64_t moment_doubles(const CpuDevice& device, const ConvShape& s) {
+  return by_winograd(device, s) ? 0 : direct_moment_doubles(plan_direct_forward(s));
+}
+
 // Sums over pixels want a double per image and filter: after the floats, which are a multiple of 16.
 uint64_t bias_grad_doubles(const ConvShape& s) {
   return static_cast<uint64_t>(s.n * s.k);
@@ -54,7 +59,10 @@ uint64_t conv_workspace_bytes(const CpuDevice& device, const FcddConvProblem& p,
   check_pass(pass);
   const ConvShape s = shape_of(p);
   const uint64_t bytes = workspace_floats(device, s, pass) * sizeof(float);
-  return pass == FCDD_WEIGHT_GRAD ? bytes + bias_grad_doubles(s) * sizeof(double) : bytes;
+  const uint64_t doubles = pass == FCDD_WEIGHT_GRAD ? bias_grad_doubles(s)
+                           : pass == FCDD_FORWARD   ? moment_doubles(device, s)
+                                                    : 0;
+  return bytes + doubles * sizeof(double);
 }
 
 void conv_pack(CpuDevice& device, const FcddConvPack& a) {
@@ -74,16 +82,20 @@ void conv_forward(CpuDevice& device, const FcddConvForward& a) {
       at<float>(device, a.packed, packed_floats(device, s, FCDD_FORWARD), "conv_forward: packed");
   float* y = at<float>(device, a.y, s.outputs(), "conv_forward: y");
   double* sums = at_or_null<double>(device, a.sums, static_cast<uint64_t>(s.n) * 2 * k, "conv_forward: sums");
+  const uint64_t floats = workspace_floats(device, s, FCDD_FORWARD);
   float* workspace =
-      at<float>(device, a.workspace, workspace_floats(device, s, FCDD_FORWARD), "conv_forward: workspace");
+      at<float>(device, a.workspace, floats + 2 * moment_doubles(device, s), "conv_forward: workspace");
   const Epilogue epilogue{at_or_null<float>(device, a.bias, k, "conv_forward: bias"),
                           a.activation == FCDD_ACT_LEAKY, static_cast<float>(a.slope)};
   if (by_winograd(device, s)) {
     winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
+    if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);
+  } else if (sums != nullptr) {
+    direct_run_with_moments(device, plan_direct_forward(s), x, packed, y, epilogue, workspace,
+                            reinterpret_cast<double*>(workspace + floats), sums);
   } else {
     direct_run(device, plan_direct_forward(s), x, packed, y, epilogue, workspace);
   }
-  if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);
 }
 
 void conv_input_grad(CpuDevice& device, const FcddConvInputGrad& a) {

@@ -13,6 +13,7 @@ constexpr int64_t block_floats = 64 * 1024;
 // A panel of weights is read once per block: enough pixels that this does not show.
 constexpr int64_t block_pixels = 256;
 
+// Gathered rows of `rows` output rows.
 int64_t rows_under(const DirectPlan& plan, int64_t rows) {
   return (rows - 1) * plan.stride + plan.kernel;
 }
@@ -138,10 +139,18 @@ void direct_pack(const CpuDevice& device, const ConvShape& s, bool input_grad, c
   });
 }
 
-void direct_run(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
-                float* y, const Epilogue& epilogue, float* workspace) {
+namespace {
+
+int64_t row_blocks_of(const DirectPlan& plan) {
+  return (plan.oh + plan.rows - 1) / plan.rows;
+}
+
+// Calls done(place, first filter, filters) after each panel of each block.
+template <class Done>
+void run_blocks(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
+                float* y, const Epilogue& epilogue, float* workspace, Done done) {
   const IsaTable& isa = *device.isa;
-  const int64_t row_blocks = (plan.oh + plan.rows - 1) / plan.rows;
+  const int64_t row_blocks = row_blocks_of(plan);
   const int64_t image_blocks = (plan.n + plan.images - 1) / plan.images;
   const int64_t blocks = row_blocks * image_blocks, panels = panels_of(isa, plan.k);
   // Too few blocks to keep all threads busy: share a block's panels out (each share gathers for itself).
@@ -158,7 +167,57 @@ void direct_run(const CpuDevice& device, const DirectPlan& plan, const float* x,
         gather_block(plan, place, x, workspace + static_cast<uint64_t>(worker) * scratch_floats);
     for (int64_t panel = share * panels / shares; panel < (share + 1) * panels / shares; panel++) {
       run_panel(isa, plan, place, gathered, packed, y, epilogue, panel);
+      done(place, panel * isa.panel,
+           static_cast<int>(std::min<int64_t>(isa.panel, plan.k - panel * isa.panel)));
     }
+  });
+}
+
+// Moments of an image's row blocks -> those of the image (Chan, Golub and LeVeque), in order.
+void combine_row_blocks(const DirectPlan& plan, const double* slots, double* sums) {
+  const int64_t blocks = row_blocks_of(plan), k = plan.k;
+  for (int64_t c = 0; c < k; c++) {
+    double count = 0, sum = 0, squares = 0;
+    for (int64_t b = 0; b < blocks; b++) {
+      const double* slot = slots + b * 2 * k;
+      const auto more = static_cast<double>(std::min(plan.rows, plan.oh - b * plan.rows) * plan.ow);
+      const double delta = b == 0 ? 0 : slot[c] / more - sum / count;
+      squares += slot[k + c] + delta * delta * count * more / (count + more);
+      sum += slot[c];
+      count += more;
+    }
+    sums[c] = sum;
+    sums[k + c] = squares;
+  }
+}
+
+}  // namespace
+
+uint64_t direct_moment_doubles(const DirectPlan& plan) {
+  return row_blocks_of(plan) == 1 ? 0 : static_cast<uint64_t>(plan.n * row_blocks_of(plan) * 2 * plan.k);
+}
+
+void direct_run(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
+                float* y, const Epilogue& epilogue, float* workspace) {
+  run_blocks(device, plan, x, packed, y, epilogue, workspace, [](const BlockPlace&, int64_t, int) {});
+}
+
+void direct_run_with_moments(const CpuDevice& device, const DirectPlan& plan, const float* x,
+                             const float* packed, float* y, const Epilogue& epilogue, float* workspace,
+                             double* slots, double* sums) {
+  const int64_t blocks = row_blocks_of(plan);
+  double* to = blocks == 1 ? sums : slots;
+  run_blocks(device, plan, x, packed, y, epilogue, workspace,
+             [&](const BlockPlace& place, int64_t first, int filters) {
+               for (int64_t i = place.image; i < place.image + place.images; i++) {
+                 double* slot = to + (i * blocks + place.row / plan.rows) * 2 * plan.k + first;
+                 device.isa->moments(y + (i * plan.oh + place.row) * plan.ow * plan.k + first,
+                                     place.rows * plan.ow, plan.k, filters, slot, slot + plan.k);
+               }
+             });
+  if (blocks == 1) return;
+  parallel(device.threads, plan.n, [&](int64_t image, int) {
+    combine_row_blocks(plan, slots + image * blocks * 2 * plan.k, sums + image * 2 * plan.k);
   });
 }
 

@@ -31,11 +31,18 @@ DirectPlan plan_direct_input_grad(const ConvShape& s);
 
 uint64_t direct_packed_floats(const IsaTable& isa, int64_t channels, int64_t filters, int kernel);
 uint64_t direct_scratch_floats(const DirectPlan& plan);  // per worker
+uint64_t direct_moment_doubles(const DirectPlan& plan);
 
 // OIHW weights -> panels for the forward pass, or flipped and transposed for the input gradient.
 void direct_pack(const CpuDevice& device, const ConvShape& s, bool input_grad, const float* w, float* packed);
 void direct_run(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
                 float* y, const Epilogue& epilogue, float* workspace);
+
+// The same, and while the output is in the cache its sums per image (channel_sums.h): n x 2 x k. `slots`
+// holds direct_moment_doubles values.
+void direct_run_with_moments(const CpuDevice& device, const DirectPlan& plan, const float* x,
+                             const float* packed, float* y, const Epilogue& epilogue, float* workspace,
+                             double* slots, double* sums);
 
 uint64_t direct_weight_grad_floats(const CpuDevice& device, const ConvShape& s);
 void direct_weight_grad(const CpuDevice& device, const ConvShape& s, const float* x, const float* dy,

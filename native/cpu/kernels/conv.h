@@ -26,20 +26,43 @@ constexpr int tile_pixels = 6;
 constexpr int tile_pixels = 5;
 #endif
 
-template <int P, int V>
-FCDD_INLINE void finish_tile(const ConvBlock& b, vec (&acc)[P][V], float* y) {
+// The loops over a tile must be unrolled, or its accumulators live on the stack instead of in registers.
+#define FCDD_UNROLL _Pragma("GCC unroll 16")
+
+template <int P, int V, bool Leaky>
+FCDD_INLINE void store_tile(const ConvBlock& b, const vec (&acc)[P][V], float* y) {
+  const vec slope = splat(b.slope);
+  const int64_t step = b.y_pixel;
+  FCDD_UNROLL
   for (int i = 0; i < P; i++) {
+    FCDD_UNROLL
     for (int v = 0; v < V; v++) {
-      vec value = acc[i][v];
-      if (b.leaky) value = value > 0 ? value : b.slope * value;
-      float* to = y + i * b.y_pixel + v * lanes;
-      const int left = b.filters - v * lanes;
-      if (left >= lanes) {
-        store(to, value);
-      } else {
-        store_n(to, value, left);
-      }
+      const vec value = acc[i][v];
+      store(y + i * step + v * lanes, Leaky ? (value > 0 ? value : slope * value) : value);
     }
+  }
+}
+
+template <int P, int V>
+FCDD_INLINE void finish_tile(const ConvBlock& b, const vec (&acc)[P][V], float* y) {
+  if (b.filters >= V * lanes) {
+    if (b.leaky) {
+      store_tile<P, V, true>(b, acc, y);
+    } else {
+      store_tile<P, V, false>(b, acc, y);
+    }
+    return;
+  }
+  float whole[P * V * lanes];  // the last panel, partly filled
+  ConvBlock narrow = b;
+  narrow.y_pixel = V * lanes;
+  if (b.leaky) {
+    store_tile<P, V, true>(narrow, acc, whole);
+  } else {
+    store_tile<P, V, false>(narrow, acc, whole);
+  }
+  for (int i = 0; i < P; i++) {
+    for (int f = 0; f < b.filters; f++) y[i * b.y_pixel + f] = whole[i * V * lanes + f];
   }
 }
 
@@ -48,11 +71,13 @@ template <int P, int V>
 void conv_tile(const ConvBlock& b, const float* x, float* y) {
   constexpr int groups = (P + 2) / 3;
   vec acc[P][V];
+  FCDD_UNROLL
   for (int v = 0; v < V; v++) {
     const int left = b.filters - v * lanes;
     const vec start = b.bias == nullptr ? vec{}
                       : left >= lanes   ? load(b.bias + v * lanes)
                                         : load_n(b.bias + v * lanes, left);
+    FCDD_UNROLL
     for (int i = 0; i < P; i++) acc[i][v] = start;
   }
   const float* w = b.w;
@@ -63,9 +88,12 @@ void conv_tile(const ConvBlock& b, const float* x, float* y) {
 #pragma GCC unroll 4
     for (int j = 0; j < b.run; j++) {
       vec weight[V];
+      FCDD_UNROLL
       for (int v = 0; v < V; v++) weight[v] = load(w + v * lanes);
+      FCDD_UNROLL
       for (int i = 0; i < P; i++) {
         const vec value = splat(base[i / 3][(i % 3) * stride + j]);
+        FCDD_UNROLL
         for (int v = 0; v < V; v++) acc[i][v] = fma(value, weight[v], acc[i][v]);
       }
       w += panel_width;

@@ -14,7 +14,9 @@ template <int P, int V>
 void weight_grad_tile(const WeightGradBlock& b, int j) {
   float* dw = b.dw + int64_t{j} * panel_width;
   vec acc[P][V];
+  FCDD_UNROLL
   for (int i = 0; i < P; i++) {
+    FCDD_UNROLL
     for (int v = 0; v < V; v++) acc[i][v] = load(dw + i * panel_width + v * lanes);
   }
   const float* dy = b.dy;
@@ -24,9 +26,12 @@ void weight_grad_tile(const WeightGradBlock& b, int j) {
       const float* x = b.x + image * b.x_image + row * b.x_row + j;
       for (int pixel = 0; pixel < b.width; pixel++) {
         vec gradient[V];
+        FCDD_UNROLL
         for (int v = 0; v < V; v++) gradient[v] = load(dy + v * lanes);
+        FCDD_UNROLL
         for (int i = 0; i < P; i++) {
           const vec value = splat(x[i]);
+          FCDD_UNROLL
           for (int v = 0; v < V; v++) acc[i][v] = fma(value, gradient[v], acc[i][v]);
         }
         dy += panel_width;
@@ -34,7 +39,9 @@ void weight_grad_tile(const WeightGradBlock& b, int j) {
       }
     }
   }
+  FCDD_UNROLL
   for (int i = 0; i < P; i++) {
+    FCDD_UNROLL
     for (int v = 0; v < V; v++) store(dw + i * panel_width + v * lanes, acc[i][v]);
   }
 }
