@@ -149,6 +149,19 @@ TEST(engine_data_augment_shows_the_training_batch) {
   CHECK(d.trainer->augment(2, 0, 18).labels != d.trainer->augment(3, 0, 18).labels);
 }
 
+TEST(engine_data_order_changes_with_epoch_and_seed) {
+  Data d("reference");
+  TrainerOptions plain{.batch = 9};
+  plain.images = d.images.get();
+  plain.pipeline = pipeline();
+  Trainer trainer(d.network, plain);
+  plain.seed = 1;
+  Trainer other(d.network, plain);
+  const auto pixels = trainer.augment(0, 0, 9).pixels;
+  CHECK(trainer.augment(1, 0, 9).pixels != pixels && other.augment(0, 0, 9).pixels != pixels);
+  CHECK(trainer.augment(0, 0, 9).pixels == pixels);
+}
+
 TEST(engine_data_stops_between_steps) {
   Data d("reference");
   const std::atomic<bool> stop{true};

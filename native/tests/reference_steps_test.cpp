@@ -137,6 +137,21 @@ TEST(reference_pixel_loss) {
   CHECK_LESS(distance(losses[1], one / 2 - std::log(1 - std::exp(-two / 2))), 1e-14);
 }
 
+// The pixel i*jump + shift of the output is the centre of the receptive field of pixel i of the map: the peak
+// goes there.
+TEST(reference_upsampling_puts_the_peak_at_the_centre) {
+  Reference r;
+  const FcddUpsampleProblem p{1, 2, 2, 6, 5, 3, 2, 1};
+  const FcddUpsample a{p, 0, r.real({0.5, 1, 0.25}), r.real({0, 0, 8, 0}), r.real_out(30), {}};
+  r.run(r.table->upsample(r.device, &a));
+  Values expected(30, 0);
+  for (int y = 2; y <= 4; y++) {
+    for (int x = 0; x <= 2; x++)
+      expected[y * 5 + x] = 8 * Values{0.5, 1, 0.25}[y - 2] * Values{0.5, 1, 0.25}[x];
+  }
+  CHECK(r.read_real(a.y) == expected);
+}
+
 // Two steps by hand. SGD with Nesterov momentum: v = d at first, then 0.9 v + d; w -= lr (d + 0.9 v).
 TEST(reference_updates) {
   Reference r;
