@@ -1,3 +1,5 @@
+// Folds running statistics into the convolution before them: w' = w g, b' = (b - mean) g + beta with
+// g = gamma / sqrt(var + eps), in double.
 #include <cmath>
 
 #include "cpu/steps.h"

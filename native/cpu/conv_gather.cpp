@@ -1,3 +1,4 @@
+// Rows are copied whole; what lies outside the image is zeroed.
 #include "cpu/conv_gather.h"
 
 #include <algorithm>

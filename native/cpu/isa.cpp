@@ -1,3 +1,4 @@
+// Chooses the instruction set: what the machine has, unless one is asked for.
 #include "cpu/isa.h"
 
 #include <string>

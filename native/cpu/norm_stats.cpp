@@ -1,3 +1,5 @@
+// Batch statistics from per-image sums, combined in double in the order of the images, and the running
+// statistics (unbiased variance, as PyTorch).
 #include <cmath>
 
 #include "cpu/steps.h"

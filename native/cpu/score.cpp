@@ -1,3 +1,5 @@
+// Scores and heatmaps: A per image, its mean in double, and A upsampled. One image per task, so that an
+// image's bits do not depend on the others.
 #include <algorithm>
 
 #include "cpu/huber.h"

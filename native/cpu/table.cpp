@@ -95,11 +95,17 @@ void release(FcddDevice* device, uint64_t arena) {
 }
 
 FcddStatus upload(FcddDevice* device, FcddBuffer to, const void* from) {
-  return guarded([&] { std::memcpy(at<char>(of(device), to, to.bytes, "the target"), from, to.bytes); });
+  return guarded([&] {
+    char* data = at<char>(of(device), to, to.bytes, "the target");
+    if (to.bytes > 0) std::memcpy(data, from, to.bytes);
+  });
 }
 
 FcddStatus download(FcddDevice* device, void* to, FcddBuffer from) {
-  return guarded([&] { std::memcpy(to, at<char>(of(device), from, from.bytes, "the source"), from.bytes); });
+  return guarded([&] {
+    const char* data = at<char>(of(device), from, from.bytes, "the source");
+    if (from.bytes > 0) std::memcpy(to, data, from.bytes);
+  });
 }
 
 FcddStatus fill(FcddDevice* device, FcddBuffer to, uint8_t byte) {

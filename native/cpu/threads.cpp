@@ -1,3 +1,5 @@
+// The worker pool: a list of open jobs under one mutex; within a job, indices are handed out by an atomic
+// counter.
 #include "cpu/threads.h"
 
 #include <atomic>

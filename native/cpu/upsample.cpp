@@ -1,3 +1,5 @@
+// Every low value spreads over a range of output positions: both passes are sums of scaled pieces of the
+// taps, the adjoint their dot products. Images are independent.
 #include "cpu/upsample.h"
 
 #include <algorithm>

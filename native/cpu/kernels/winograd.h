@@ -10,7 +10,8 @@
 #pragma once
 
 #include "cpu/isa.h"
-#include "cpu/kernels/post.h"
+#include "cpu/kernels/channels.h"
+#include "cpu/kernels/conv.h"
 #include "cpu/kernels/vec.h"
 
 namespace fcdd::cpu {
