@@ -43,6 +43,7 @@ FcddBuffer TrainingRun::buffer(const Slot& slot) const {
 
 void TrainingRun::ready() {
   if (steps_ != nullptr) return;
+  network_.inference.reset();
   steps_ = std::make_unique<Arena>(network_.device, plan_.step_bytes);
   frozen_edition_ = 0;  // the packed frozen weights lay there
 }

@@ -23,8 +23,9 @@ class TrainingRun {
   const TrainingPlan& plan() const { return plan_; }
   FcddBuffer buffer(const Slot& slot) const;
 
-  // The memory of steps is reserved at construction. An inference through the same network releases it,
-  // because the two never run at once; call `ready` before the first step after anything else.
+  // Training and inference of one network never run at once and hold no memory at once: `ready` reserves the
+  // memory of steps and drops the network's inference plan, an inference calls `release`. Call `ready` before
+  // the first step after anything else; construction does.
   void ready();
   void release();
   bool is_ready() const { return steps_ != nullptr; }
