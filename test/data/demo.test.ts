@@ -120,6 +120,8 @@ describe('openDemo', () => {
     expect(pictures(further.test!)).not.toEqual(pictures(byNumber.test!));
     const first = await openDemo({ seed: 0, only: 'test' });
     expect(first.className).toBe('metal');
+    expect(first.anomalies).toBeNull();
+    expect((await openDemo({ seed: 0, only: 'train', anomalies: false })).anomalies).toBeNull();
     // Another seed of the training, the same pictures.
     expect(pictures(first.test!)).toEqual(pictures((await open('metal')).test!));
   });

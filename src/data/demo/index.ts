@@ -169,8 +169,10 @@ export async function openDemo(options: OpenOptions): Promise<DataSet> {
   const className = chosen.seed === DEMO_SEED ? chosen.surface : `${chosen.surface}@${chosen.seed}`;
   const nothing: Split = { images: createStore([], false), records: [] };
   const train = options.only === 'test' ? nothing : createTrain(chosen);
-  const anomalies = options.only === 'test' ? null : createAnomalies(chosen);
+  const wanted = options.only !== 'test' && options.anomalies !== false;
+  const anomalies = wanted ? createAnomalies(chosen) : null;
   const test = options.only === 'train' ? null : createTest(chosen);
+  const synthetic = wanted ? `, ${TRAIN_ANOMALIES} with synthetic anomalies` : '';
   const defects = `${TEST_DEFECTS_PER_KIND} each of ${demoDefects.join(', ')}`;
   return {
     name: 'demo',
@@ -190,7 +192,7 @@ export async function openDemo(options: OpenOptions): Promise<DataSet> {
     pipelines,
     summary: [
       `demo, surface "${className}" (generated, ${SIZE}×${SIZE}, colour)`,
-      `train: ${TRAIN_IMAGES} normal, ${TRAIN_ANOMALIES} with synthetic anomalies; test: ${TEST_NORMALS} normal, ${defects}`,
+      `train: ${TRAIN_IMAGES} normal${synthetic}; test: ${TEST_NORMALS} normal, ${defects}`,
     ],
     warnings: [],
   };
