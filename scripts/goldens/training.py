@@ -31,8 +31,8 @@ RUNS = [
     ("cnn32-s", 3, 32, 4, False),
     ("cnn32-lw3k", 3, 32, 3, False),
     ("cnn224", 3, 64, 4, True),
-    ("vgg11-nopt", 3, 64, 2, False),
-    ("vgg11-f", 3, 64, 2, False),
+    ("vgg11-nopt", 3, 64, 4, False),
+    ("vgg11-f", 3, 64, 4, False),
 ]
 OPTIMISERS = {
     "sgd": {"kind": "sgd", "lr": 1e-3, "momentum": 0.9, "weightDecay": 1e-3},
