@@ -169,8 +169,8 @@ struct AugmentedBatch {
   std::vector<uint8_t> bytes, labels, masks;
 };
 
-// Must not outlive its network, nor its stores. An inference through the network releases the memory of activations
-// until the next step: training and inference of one network never hold memory at once.
+// Must not outlive its network, nor its stores. An inference through the network releases the memory of
+// activations until the next step: training and inference of one network never hold memory at once.
 class Trainer {
  public:
   Trainer(Network& network, const TrainerOptions& options);
@@ -188,8 +188,8 @@ class Trainer {
   StepReport gradients(const Batch& batch);
 
   AugmentedBatch augment(uint32_t epoch, int64_t first, int count);
-  // Of the last step: "<tensor>" -> gradient; "<layer>" -> output activation where the plan still holds it (none
-  // after an inference).
+  // Of the last step: "<tensor>" -> gradient; "<layer>" -> output activation where the plan still holds it
+  // (none after an inference).
   std::map<std::string, std::vector<double>> last_gradients() const;
   std::map<std::string, std::vector<double>> last_activations() const;
 
