@@ -90,8 +90,7 @@ export async function compareLossCurves({ data, steps, batch, seed, device: name
   }
 }
 
-const agrees = ({ largestDifference, torchRounding }) =>
-  largestDifference <= Math.max(LARGEST_DIFFERENCE, torchRounding);
+const agrees = ({ largestDifference }) => largestDifference <= LARGEST_DIFFERENCE;
 
 function report({ steps, seed, largestDifference, torchRounding }) {
   const [ours, theirs] = [largestDifference, torchRounding].map((value) => value.toExponential(2));
