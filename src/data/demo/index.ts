@@ -154,7 +154,7 @@ export const demoDefaults: TrainingDefaults = {
   model: 'cnn32-s',
   preprocessing: 'lcnaug1',
   sigma: 1.2,
-  quantile: 0.97,
+  quantile: 0.99,
   supervise: 'other',
   noise: 'confetti',
 };
