@@ -92,7 +92,7 @@ export async function evaluate(
     },
     verdicts: verdicts(dataset.test, scored, threshold),
     baselines: null,
-    epochs: [],
+    evaluations: [],
     warnings: dataset.warnings,
   };
   return { metrics, dataset, scored };

@@ -21,7 +21,7 @@ export interface Metrics {
   /** Image ROC-AUC of scores that know nothing of the method, where they were computed (demo). */
   baselines: Record<string, number | null> | null;
   /** Test figures of the epochs asked for with --evaluate-at. */
-  epochs: EpochFigures[];
+  evaluations: EpochFigures[];
   warnings: string[];
 }
 

@@ -47,7 +47,7 @@ export async function finishRun(
     threshold,
     verdicts: verdicts(dataset.test, scored, threshold?.threshold),
     baselines: dataset.name === 'demo' ? await baselineFigures(run, device) : null,
-    epochs: position.evaluations as EpochFigures[],
+    evaluations: position.evaluations as EpochFigures[],
     warnings: dataset.warnings,
   };
   const scale = scaleOf(held, synthetic?.scored ?? null, config.quantile, config.seed);

@@ -80,6 +80,11 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
   while (position.epoch < config.epochs) {
     const lr = learningRate(config.lr, config.schedule, position.epoch);
     while (position.step < trainer.stepsPerEpoch) {
+      // The signal may have come while a checkpoint was written or an epoch evaluated.
+      if (options.signal?.aborted) {
+        await save();
+        return position;
+      }
       const steps = stepsOfCall(run, position, clock.stepsPerSecond());
       const began = performance.now();
       const request = { epoch: position.epoch, first: position.step, steps, lr };
@@ -93,10 +98,6 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
         options.onProgress?.(clock.progress(position));
         if (config.dumpStep === stepNumber(run, position))
           await options.dump(position.epoch, position.step - 1);
-      }
-      if (options.signal?.aborted) {
-        await save();
-        return position;
       }
       if (secondsSinceSave() > checkpointEvery) await save();
     }

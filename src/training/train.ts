@@ -89,8 +89,14 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
     },
   });
   if (position.epoch < config.epochs) return result(out, run, position, null);
-  const metrics = await finishRun(run, device, position, out, hooks);
+  const metrics = await finishRun(run, device, position, out, hooks).catch(stopped);
   return result(out, run, position, metrics);
+}
+
+/** A signal during the last stage is a stop like any other: `resume` does that stage again. */
+function stopped(error: unknown): null {
+  if ((error as { code?: unknown } | null)?.code === 'FCDD_ABORTED') return null;
+  throw error;
 }
 
 export function openRunDevice(config: { device?: string | undefined; threads?: number | undefined }): Device {

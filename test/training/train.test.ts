@@ -61,8 +61,8 @@ describe('a run', () => {
     expect(whole.metrics!.sample.rocAuc).toBeGreaterThan(0);
     expect(whole.metrics!.pixel.rocAuc).toBeGreaterThan(0);
     expect(whole.metrics!.threshold!.n).toBeGreaterThan(5);
-    expect(whole.metrics!.epochs.map(({ epoch }) => epoch)).toEqual([1, 3]);
-    expect(whole.metrics!.epochs.at(-1)!.sample).toBe(whole.metrics!.sample.rocAuc);
+    expect(whole.metrics!.evaluations.map(({ epoch }) => epoch)).toEqual([1, 3]);
+    expect(whole.metrics!.evaluations.at(-1)!.sample).toBe(whole.metrics!.sample.rocAuc);
     const history = (await json(whole.out, 'history.json')) as unknown as { epoch: number; loss: number }[];
     expect(history.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
     expect(history.every(({ loss }) => Number.isFinite(loss) && loss > 0)).toBe(true);
