@@ -5,7 +5,7 @@ const how = process.argv[2];
 const pixels = new Float32Array(64 * 256);
 
 async function cycle() {
-  const device = openDevice('cpu');
+  const device = openDevice('cpu', { threads: 1 });
   const { network, images, trainer } = await setUp(device);
   const big = device.createImageStore({
     channels: 1,
