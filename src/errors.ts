@@ -28,3 +28,7 @@ export type FcddErrorCode =
   | 'FCDD_DISK'
   | 'FCDD_ABORTED'
   | 'FCDD_USAGE';
+
+/** Whether an error says that a signal stopped the call. */
+export const isAbort = (error: unknown): boolean =>
+  (error as { code?: unknown } | null | undefined)?.code === 'FCDD_ABORTED';

@@ -81,7 +81,7 @@ const payload = (progress: TrainingProgress): Record<string, string | number> =>
 const plainLineEvery = 5000;
 
 function plainLines(): TrainingBar {
-  let last = 0;
+  let last = Number.NEGATIVE_INFINITY;
   return {
     update(progress) {
       const done = progress.epoch === progress.epochs && progress.step === progress.stepsPerEpoch;

@@ -72,7 +72,7 @@ export interface DataSet {
   test: TestSplit | null;
   /** Why there is no labelled test split, for figures that are null. */
   testMissing: string | null;
-  /** Masks are supplied by the setting: trains pixel-wise (facts, section 2). */
+  /** Masks are supplied by the setting: trains pixel-wise. */
   pixelwise: boolean;
   /** Published constants of this class, or null: computed from the training images. */
   constants: Normalisation | null;
@@ -105,7 +105,7 @@ export interface OpenOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** Settings of fcdd.md section 3, one per data set. */
+/** Settings of the reproducibility report, one per data set. */
 export interface TrainingDefaults {
   batch: number;
   epochs: number;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DeviceInfo } from '../engine/types.js';
-import { FcddError } from '../errors.js';
+import { FcddError, isAbort } from '../errors.js';
 import {
   captureCheckpoint,
   type EpochRecord,
@@ -88,9 +88,11 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
       const steps = stepsOfCall(run, position, clock.stepsPerSecond());
       const began = performance.now();
       const request = { epoch: position.epoch, first: position.step, steps, lr };
-      const report = await trainer.run(options.signal ? { ...request, signal: options.signal } : request);
+      const report = await trainer
+        .run(options.signal ? { ...request, signal: options.signal } : request)
+        .catch(nothingDone);
       const seconds = (performance.now() - began) / 1000;
-      if (report.steps > 0) {
+      if (report) {
         addReport(position.sums, report, seconds);
         position.step += report.steps;
         clock.add(report.steps, report.normals + report.anomalies, seconds);
@@ -109,6 +111,12 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
     }
   }
   return position;
+}
+
+/** The engine refuses a call that was aborted before its first step: then there is nothing to add. */
+function nothingDone(error: unknown): null {
+  if (isAbort(error)) return null;
+  throw error;
 }
 
 /** Number of the last step done, counted from 0 over all epochs. */

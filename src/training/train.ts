@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { openDevice } from '../engine/index.js';
 import type { Device, DeviceName } from '../engine/types.js';
-import { FcddError } from '../errors.js';
+import { FcddError, isAbort } from '../errors.js';
 import { type Position, readCheckpoint, restoreCheckpoint } from './checkpoint.js';
 import { checkOptions, type RunConfig, resolveConfig, type TrainOptions } from './config.js';
 import { dumpStep } from './dump.js';
@@ -95,7 +95,7 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
 
 /** A signal during the last stage is a stop like any other: `resume` does that stage again. */
 function stopped(error: unknown): null {
-  if ((error as { code?: unknown } | null)?.code === 'FCDD_ABORTED') return null;
+  if (isAbort(error)) return null;
   throw error;
 }
 

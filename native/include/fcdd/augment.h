@@ -1,6 +1,6 @@
 // The input pipeline as data: bytes in a store -> a normalised training (or test) batch, on the device.
 //
-// Order of the stages, per sample (fcdd.md sections 4 and 5; everything up to `bytes` is uint8 and bit-equal
+// Order of the stages, per sample (docs/input-pipeline.md; everything up to `bytes` is uint8 and bit-equal
 // on every device, because every decision and every draw is an integer from Philox4x32-10, see draws.h):
 //   1. supervision   the stored image is kept, replaced by an anomaly, or has noise added, at its stored size
 //   and with

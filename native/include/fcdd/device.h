@@ -122,7 +122,7 @@ typedef struct FcddPostBackward {
   FcddBuffer workspace;
 } FcddPostBackward;
 
-// Pseudo-Huber map, loss and its gradient (fcdd.md section 2).
+// Pseudo-Huber map, loss and its gradient (FCDD paper, section 3).
 // Sample-wise: normal m, anomalous -log(1-exp(-m)+1e-31), m = mean A. Pixel-wise: on A' with masks.
 // The batch loss is the mean over samples; dz is the gradient of that mean.
 typedef struct FcddLoss {
@@ -139,7 +139,7 @@ typedef struct FcddLoss {
   FcddBuffer workspace;
 } FcddLoss;
 
-// Scores and heatmaps (fcdd.md section 2): mean of A per image; A; A upsampled.
+// Scores and heatmaps (FCDD paper, section 3): mean of A per image; A; A upsampled.
 typedef struct FcddScore {
   int32_t batch, height, width;
   FcddUpsampleProblem up;

@@ -28,7 +28,8 @@ struct Layer {
   double slope = 0;
 
   // No gradient for this layer's parameters. Frozen layers must form a prefix of the list; their batch
-  // normalisation still uses (and updates) batch statistics in training (fcdd.md section 1, vgg11-f).
+  // normalisation still uses (and updates) batch statistics in training (as the reference code does for
+  // vgg11-f).
   bool frozen = false;
 };
 
@@ -40,8 +41,8 @@ struct Shape {
   int channels, height, width;
 };
 
-// Receptive field after the last layer (fcdd.md section 2): output extent n per axis, jump j, extent r, start
-// s.
+// Receptive field after the last layer (arithmetic of Araujo et al., 2019): output extent n per axis, jump j,
+// extent r, start s.
 struct ReceptiveField {
   int height, width;
   int jump, extent;

@@ -66,7 +66,7 @@ class ImageStore {
   FcddStore store_{};
 };
 
-// Constants of a user's own data (fcdd.md section 4), over all images of a store after the test transform.
+// Constants of a user's own data, over all images of a store after the test transform.
 struct ImageStatistics {
   std::vector<double> mean, std;         // per channel, pixels in [0,1]; std unbiased
   std::vector<double> lcn_min, lcn_max;  // per channel, after L1 local contrast normalisation
@@ -105,7 +105,7 @@ class Network {
   std::vector<double> get(const std::string& name) const;
   void set(const std::string& name, const std::vector<double>& values);
 
-  // PyTorch's default initialisation (fcdd.md section 1): weights and biases uniform in +-1/sqrt(fan_in),
+  // PyTorch's default initialisation: weights and biases uniform in +-1/sqrt(fan_in),
   // gamma 1, beta 0, running mean 0, variance 1. Draws from Philox keyed by (seed, tensor, element).
   void initialise(uint64_t seed);
 

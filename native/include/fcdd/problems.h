@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-// A convolution (fcdd.md section 1). Square kernel, symmetric zero padding, stride 1 or 2.
+// A convolution. Square kernel, symmetric zero padding, stride 1 or 2.
 typedef struct FcddConvProblem {
   int32_t batch, height, width, channels;  // input N, H, W, C
   int32_t filters;                         // output channels K
@@ -43,9 +43,9 @@ typedef struct FcddPostProblem {
   FcddPool pool;
 } FcddPostProblem;
 
-// Gaussian transposed upsampling (fcdd.md section 2): batch x in_height x in_width -> batch x height x width.
-// A'[y,x] = sum A[i,l] k[y + pad - shift - i*jump] k[x + pad - shift - l*jump], pad = (taps-1)/2 (rounded
-// down), k the 1-D kernel, 0 outside 0..taps-1. The taps are made by fcdd::gaussian_taps.
+// Gaussian transposed upsampling (FCDD paper, algorithm 1): batch x in_height x in_width -> batch x height x
+// width. A'[y,x] = sum A[i,l] k[y + pad - shift - i*jump] k[x + pad - shift - l*jump], pad = (taps-1)/2
+// (rounded down), k the 1-D kernel, 0 outside 0..taps-1. The taps are made by fcdd::gaussian_taps.
 typedef struct FcddUpsampleProblem {
   int32_t batch, in_height, in_width, height, width;
   int32_t taps;   // r, the receptive field's extent
