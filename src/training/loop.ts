@@ -67,7 +67,7 @@ const secondsPerCall = 0.25;
 export async function trainLoop(run: PreparedRun, start: Position, options: LoopOptions): Promise<Position> {
   const { config, trainer } = run;
   const position = structuredClone(start);
-  const clock = createClock(run, position);
+  const clock = createClock(run);
   let saved = performance.now();
   const save = async (): Promise<void> => {
     const path = join(options.folder, runFiles.checkpoint);
@@ -182,7 +182,7 @@ async function finishEpoch(
 }
 
 /** Speed over the last steps, and time left at that speed. */
-function createClock(run: PreparedRun, start: Position) {
+function createClock(run: PreparedRun) {
   const { config, trainer } = run;
   const recent: { steps: number; images: number; seconds: number }[] = [];
   const total = (key: 'steps' | 'images' | 'seconds'): number =>
@@ -190,7 +190,6 @@ function createClock(run: PreparedRun, start: Position) {
   const stepsPerSecond = (): number =>
     recent.length > 0 ? total('steps') / Math.max(total('seconds'), 1e-6) : 0;
   return {
-    start,
     stepsPerSecond,
     add(steps: number, images: number, seconds: number): void {
       recent.push({ steps, images, seconds });
