@@ -40,7 +40,7 @@ JitterPlan plan_of(const GoldenOperation& step) {
   return plan;
 }
 
-const cpu::AugmentKernels& kernels(const std::string& isa) {
+const cpu::AugmentKernels& kernels([[maybe_unused]] const std::string& isa) {
 #if defined(__x86_64__)
   if (isa == "avx512") return cpu::augment_avx512;
   if (isa == "avx2") return cpu::augment_avx2;

@@ -35,17 +35,26 @@ export async function resumable(path, run) {
 
 const POLL_MS = 200;
 
-/** Peak resident memory of a process so far, in MiB; null when it is gone. */
-function peakOf(pid) {
+/** Linux counts processor time in hundredths of a second for every program (sysconf(_SC_CLK_TCK)). */
+const TICKS_PER_SECOND = 100;
+
+/** Peak resident memory (MiB) and processor time (s, all threads) of a process so far; null when it is gone. */
+function usageOf(pid) {
   try {
-    const match = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-    return match ? Number(match[1]) / 1024 : null;
+    const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    // After the name in parentheses come the state and, 12th and 13th, user and system time.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+    const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    return peak ? { peakMiB: Number(peak[1]) / 1024, cpuSeconds } : null;
   } catch {
     return null;
   }
 }
 
-/** Runs a program to its end: its standard output and its peak resident memory. Throws when it fails. */
+/**
+ * Runs a program to its end: its standard output, peak resident memory and processor time, which other work on the
+ * machine changes little. Throws when it fails.
+ */
 export async function runMeasured(command, args, env = {}) {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
@@ -55,16 +64,16 @@ export async function runMeasured(command, args, env = {}) {
   child.stdout.setEncoding('utf8').on('data', (part) => {
     stdout += part;
   });
-  let peakMiB = 0;
+  let usage = { peakMiB: 0, cpuSeconds: 0 };
   const poll = setInterval(() => {
-    peakMiB = Math.max(peakMiB, peakOf(child.pid) ?? 0);
+    usage = usageOf(child.pid) ?? usage;
   }, POLL_MS);
   const status = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
   }).finally(() => clearInterval(poll));
   if (status !== 0) throw new Error(`${command} ${args.slice(0, 2).join(' ')} ended with ${status}`);
-  return { stdout, peakMiB };
+  return { stdout, ...usage };
 }
 
 function text(command, args) {

@@ -3,10 +3,10 @@
  * Real photographs: magnetic tiles, ours beside PyTorch and beside trivial scores.
  *
  *   node scripts/compare/tiles.mjs --data ../shared/data/magnetic-tile [--seeds 3] [--epochs 20] [--threads N]
- *     [--modes malformed-normal,malformed-normal-gt] [--work runs/compare/tiles] [--out benchmarks/tiles.json]
+ *     [--modes malformed-normal,malformed-normal-gt] [--peers ours,torch] [--work runs/compare/tiles] [--out benchmarks/tiles.json]
  *
  * cnn224, confetti, both kinds of supervision. Runs are kept under --work, so that a comparison that was cut off goes
- * on. `--only-report` makes the figures of the runs that are there, however many, and starts none.
+ * on, and several processes can share it (each its own modes or peers). `--only-report` makes the figures of the runs that are there, however many, and starts none.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -63,7 +63,7 @@ async function trainOurs({ data, epochs, threads, work }, mode, seed) {
     '--json',
   ];
   const machine = threads === undefined ? [] : ['--threads', String(threads)];
-  const { stdout, peakMiB } = await runMeasured(process.execPath, [
+  const { stdout, ...measured } = await runMeasured(process.execPath, [
     cli,
     'train',
     ...setting,
@@ -77,7 +77,7 @@ async function trainOurs({ data, epochs, threads, work }, mode, seed) {
     .map((row) => row.split(','));
   renameSync(join(out, 'maps', 'test.npy'), join(work, 'ours', `${mode}-seed-${seed}.npy`));
   const { seconds, imagesPerSecond } = lastLine(stdout);
-  const figures = { supervise: mode, seed, epochs, seconds, imagesPerSecond, peakMiB };
+  const figures = { supervise: mode, seed, epochs, seconds, imagesPerSecond, ...measured };
   return { ...figures, names: rows.map((row) => row[0]), scores: rows.map((row) => Number(row[3])) };
 }
 
@@ -86,8 +86,8 @@ async function trainTorch({ data, epochs, threads, work }, mode, seed) {
   const setting = ['--data', data, '--supervise', mode, '--epochs', String(epochs), '--seed', String(seed)];
   const machine = threads === undefined ? [] : ['--threads', String(threads)];
   const args = [script('torch_mvtec.py'), ...setting, ...machine, '--maps', maps, '--json'];
-  const { stdout, peakMiB } = await runMeasured(findPython(), args, KEEP_MEMORY);
-  return { ...lastLine(stdout), peakMiB };
+  const { stdout, ...measured } = await runMeasured(findPython(), args, KEEP_MEMORY);
+  return { ...lastLine(stdout), ...measured };
 }
 
 const PEERS = { ours: trainOurs, torch: trainTorch };
@@ -128,9 +128,10 @@ function inOrder(run, records) {
 }
 
 const cost = (runs) =>
-  runs.map(({ seed, seconds, imagesPerSecond, peakMiB, threads }) => ({
+  runs.map(({ seed, seconds, cpuSeconds, imagesPerSecond, peakMiB, threads }) => ({
     seed,
     seconds,
+    cpuSeconds,
     imagesPerSecond,
     peakMiB,
     threads,
@@ -157,6 +158,7 @@ async function main() {
       seeds: { type: 'string', default: '3' },
       epochs: { type: 'string', default: '20' },
       modes: { type: 'string', default: 'malformed-normal,malformed-normal-gt' },
+      peers: { type: 'string', default: 'ours,torch' },
       threads: { type: 'string' },
       work: { type: 'string', default: 'runs/compare/tiles' },
       out: { type: 'string' },
@@ -173,7 +175,7 @@ async function main() {
   const modes = {};
   for (const mode of values.modes.split(',')) {
     const peers = {};
-    for (const peer of Object.keys(PEERS)) {
+    for (const peer of values.peers.split(',')) {
       const runs = await runsOf(options, peer, mode);
       if (runs.length === 0) continue;
       peers[peer] = {
