@@ -51,6 +51,7 @@ class AugmentRun {
   AugmentRun(const AugmentCase& c, const DeviceChoice& device);
   void step(uint32_t epoch);  // throws fcdd::Error
   Augmented results() const;
+  const Device& device() const { return *device_; }
 
  private:
   FcddBuffer put(const void* data, uint64_t bytes);
