@@ -52,6 +52,9 @@ FcddStatus open(const FcddDeviceOptions* options, FcddDevice** device) {
     const int threads = options != nullptr ? options->threads : 0;
     require(threads >= 0 && threads <= 1024, "expected 0 to 1024 threads");
     if (options != nullptr && options->index != 0) invalid("there is one cpu device: expected index 0");
+    const int precision = options != nullptr ? options->precision : FCDD_PRECISION_DEFAULT;
+    require(precision == FCDD_PRECISION_DEFAULT || precision == FCDD_PRECISION_FLOAT32,
+            "the cpu device computes in float32: expected precision float32 or none");
     const char* forced = std::getenv("FCDD_CPU_ISA");
     if (forced == nullptr || *forced == '\0') forced = options != nullptr ? options->isa : nullptr;
     auto made = std::make_unique<CpuDevice>();
@@ -158,6 +161,7 @@ const FcddDeviceTable* fcdd_cpu_table(void) {
       .info = cpu::info,
       .last_error = cpu::last_error,
       .reserve = cpu::reserve,
+      .reserve_store = cpu::reserve,
       .release = cpu::release,
       .upload = cpu::upload,
       .download = cpu::download,

@@ -1,6 +1,7 @@
 // The cuda device: memory of one GPU, one in-order stream, and the precision of its convolutions.
 //
-// Steps enqueue and return; they validate their arguments on the host, throw fcdd::Error, and allocate nothing.
+// Steps enqueue and return; they validate their arguments on the host, throw fcdd::Error, and allocate
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +43,8 @@ struct CudaDevice {
   Precision precision = Precision::tf32;
   int index = 0;
   DeviceFacts facts;
-  // One word in device memory: the lowest batch position whose image does not fit its crop, INT32_MAX for none. Kernels
-  // atomic_min it; it is read, cleared and reported at the next wait.
+  // One word in device memory: the lowest batch position whose image does not fit its crop, INT32_MAX for
+  // none. Kernels atomic_min it; it is read, cleared and reported at the next wait.
   int32_t* failure = nullptr;
 };
 
@@ -55,7 +56,8 @@ inline void require(bool condition, const char* what) {
   if (!condition) invalid(what);
 }
 
-// Device address of a buffer that must hold `count` values of T; throws with its name when it is none or too small.
+// Device address of a buffer that must hold `count` values of T; throws with its name when it is none or too
+// small.
 template <class T>
 T* at(const CudaDevice& device, const FcddBuffer& buffer, uint64_t count, const char* name) {
   T* data = static_cast<T*>(device.memory.at(buffer));

@@ -3,7 +3,8 @@
 //
 //   sync_block()                    barrier of the block                           __syncthreads
 //   sync_warp()                     barrier of the warp                            __syncwarp
-//   shuffle_down(v, d)              value of lane + d (own value past the end); float, double, int32_t, uint32_t,
+//   shuffle_down(v, d)              value of lane + d (own value past the end); float, double, int32_t,
+//   uint32_t,
 //                                   int64_t, uint64_t
 //   shuffle_xor(v, m)               value of lane ^ m; the same types
 //   copy_async_16(shared, global, valid)  16 bytes global -> shared; zeros, and no read, where !valid
@@ -14,13 +15,15 @@
 //   pack_bf16(low, high)            two floats -> bf16x2, round to nearest even; `low` in the low half
 //   mma_tf32<MT,NT>(acc, a, b)      MT x NT products m16n8k8, acc += a b, float32 accumulation
 //   mma_bf16<MT,NT>(acc, a, b)      MT x NT products m16n8k16
-//   atomic_min(address, value)      int32_t, device memory; the only atomic: it commutes, so bits do not depend on order
+//   atomic_min(address, value)      int32_t, device memory; the only atomic: it commutes, so bits do not
+//   depend on order
 //
 // Fragments (PTX ISA, mma): with g = lane/4, t = lane%4
 //   tf32 A[q]: row g + 8*(q&1), k t + 4*(q>>1)          B[q]: k t + 4q, column g
 //   bf16 A[q]: row g + 8*(q&1), k 2t + 8*(q>>1) (+1)    B[q]: k 2t + 8q (+1), column g
 //   C[e] of both: row g + 8*(e/2), column 2t + e%2
-// Below sm_80 there are neither asynchronous copies (plain loads take their place) nor these products (a trap).
+// Below sm_80 there are neither asynchronous copies (plain loads take their place) nor these products (a
+// trap).
 #pragma once
 
 #include "cuda/kernel.h"

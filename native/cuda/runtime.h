@@ -1,6 +1,7 @@
-// The CUDA runtime as this project uses it: memory, one stream per device, launches. Everything throws fcdd::Error
-// with the name of the call (FCDD_OUT_OF_MEMORY with the bytes asked for, else FCDD_DEVICE). runtime.cu talks to the
-// real runtime; emulation/runtime.cpp gives the same functions on host memory (fresh memory is filled with NaN).
+// The CUDA runtime as this project uses it: memory, one stream per device, launches. Everything throws
+// fcdd::Error with the name of the call (FCDD_OUT_OF_MEMORY with the bytes asked for, else FCDD_DEVICE).
+// runtime.cu talks to the real runtime; emulation/runtime.cpp gives the same functions on host memory (fresh
+// memory is filled with NaN).
 #pragma once
 
 #include <string>
@@ -18,10 +19,10 @@ using Stream = EmulatedStream*;
 #endif
 
 struct DeviceFacts {
-  std::string name;    // "NVIDIA H100 80GB HBM3"; "cuda-emulated"
-  int architecture;    // 90 for compute capability 9.0
-  int processors;      // multiprocessors
-  uint64_t memory;     // bytes
+  std::string name;      // "NVIDIA H100 80GB HBM3"; "cuda-emulated"
+  int architecture;      // 90 for compute capability 9.0
+  int processors;        // multiprocessors
+  uint64_t memory;       // bytes
   int shared_per_block;  // bytes of dynamic shared memory that a block may ask for
 };
 
@@ -38,8 +39,9 @@ void* allocate(uint64_t bytes);         // device memory
 void free_memory(void* data) noexcept;  // of either kind
 void* allocate_pinned(uint64_t bytes);  // host memory that kernels read through the same address
 
-void copy_to_device(Stream stream, void* to, const void* from, uint64_t bytes);  // returns when `from` may change
-void copy_to_host(Stream stream, void* to, const void* from, uint64_t bytes);    // waits
+void copy_to_device(Stream stream, void* to, const void* from,
+                    uint64_t bytes);  // returns when `from` may change
+void copy_to_host(Stream stream, void* to, const void* from, uint64_t bytes);  // waits
 void copy_on_device(Stream stream, void* to, const void* from, uint64_t bytes);
 void fill_bytes(Stream stream, void* to, uint8_t byte, uint64_t bytes);
 

@@ -1,5 +1,6 @@
-// The steps of the cuda device: channels-last float32, enqueued on its stream. fcdd/device.h says what each computes.
-// All throw fcdd::Error for wrong arguments. Bits depend on shapes, precision and architecture alone.
+// The steps of the cuda device: channels-last float32, enqueued on its stream. fcdd/device.h says what each
+// computes. All throw fcdd::Error for wrong arguments. Bits depend on shapes, precision and architecture
+// alone.
 #pragma once
 
 #include "cuda/device.h"

@@ -51,8 +51,11 @@ void Device::check(FcddStatus status, const char* what) const {
               std::string(what) + " on device '" + info_.name + "': " + (text ? text : "failed"));
 }
 
-Arena::Arena(std::shared_ptr<Device> device, uint64_t bytes) : device_(std::move(device)), bytes_(bytes) {
-  device_->check(device_->table().reserve(device_->handle(), bytes, &id_), "reserving memory");
+Arena::Arena(std::shared_ptr<Device> device, uint64_t bytes, ArenaUse use)
+    : device_(std::move(device)), bytes_(bytes) {
+  const FcddDeviceTable& table = device_->table();
+  const auto reserve = use == ArenaUse::Store ? table.reserve_store : table.reserve;
+  device_->check(reserve(device_->handle(), bytes, &id_), "reserving memory");
 }
 
 Arena::~Arena() {

@@ -52,7 +52,7 @@ ImageStore::ImageStore(std::shared_ptr<Device> device, int channels, const std::
     check_mask(images[i], i, bytes);
   }
   const uint64_t table = images.size() * sizeof(FcddImage);
-  arena_ = std::make_unique<Arena>(device_, aligned(size) + table);
+  arena_ = std::make_unique<Arena>(device_, aligned(size) + table, ArenaUse::Store);
   store_ = {arena_->slice(0, size), arena_->slice(aligned(size), table), static_cast<int32_t>(images.size()),
             channels};
   upload_bytes(*device_, store_.bytes, bytes, size);

@@ -44,8 +44,13 @@ FcddStatus run(FcddDevice* device, const Arguments* arguments) {
   return guarded([&] { Step(device->device, *arguments); });
 }
 
-FcddStatus open(const FcddDeviceOptions*, FcddDevice** device) {
-  return guarded([&] { *device = new FcddDevice; });
+FcddStatus open(const FcddDeviceOptions* options, FcddDevice** device) {
+  return guarded([&] {
+    if (options != nullptr && options->precision != FCDD_PRECISION_DEFAULT) {
+      throw Error("FCDD_INVALID_ARGUMENT", "this device computes in float64: expected no precision");
+    }
+    *device = new FcddDevice;
+  });
 }
 
 void close(FcddDevice* device) {
@@ -106,6 +111,7 @@ constexpr FcddDeviceTable kTable = {
     .info = info,
     .last_error = error_text,
     .reserve = reserve,
+    .reserve_store = reserve,
     .release = release,
     .upload = upload,
     .download = download,

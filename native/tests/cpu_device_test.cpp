@@ -25,7 +25,7 @@ class Setting {
 };
 
 FcddStatus open_with(const char* isa, int threads) {
-  const FcddDeviceOptions options{threads, isa, 0};
+  const FcddDeviceOptions options{threads, isa, 0, FCDD_PRECISION_DEFAULT};
   FcddDevice* device = nullptr;
   const FcddStatus status = fcdd_cpu_table()->open(&options, &device);
   if (status == FCDD_OK) fcdd_cpu_table()->close(device);

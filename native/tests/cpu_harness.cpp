@@ -9,7 +9,7 @@
 namespace fcdd::test {
 
 Bench::Bench(const FcddDeviceTable* t, const char* isa, int threads) : table(t) {
-  const FcddDeviceOptions options{threads, isa, 0};
+  const FcddDeviceOptions options{threads, isa, 0, FCDD_PRECISION_DEFAULT};
   run(table->open(&options, &device));
   FcddDeviceInfo info{};
   run(table->info(device, &info));
@@ -84,7 +84,7 @@ const std::vector<std::string>& isas() {
   static const std::vector<std::string> all = [] {
     std::vector<std::string> found;
     for (const char* isa : {"baseline", "avx2", "avx512"}) {
-      const FcddDeviceOptions options{1, isa, 0};
+      const FcddDeviceOptions options{1, isa, 0, FCDD_PRECISION_DEFAULT};
       FcddDevice* device = nullptr;
       if (fcdd_cpu_table()->open(&options, &device) != FCDD_OK) continue;
       fcdd_cpu_table()->close(device);

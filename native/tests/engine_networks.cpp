@@ -110,7 +110,8 @@ std::vector<Layer> mixed_network() {
 }
 
 std::shared_ptr<Device> open_device(const std::string& name, int threads) {
-  return Device::open(name, {.threads = threads, .isa = nullptr, .index = 0});
+  return Device::open(name,
+                      {.threads = threads, .isa = nullptr, .index = 0, .precision = FCDD_PRECISION_DEFAULT});
 }
 
 Batch random_batch(InputShape input, int count, uint32_t seed) {

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define FCDD_DEVICE_ABI 1u
+#define FCDD_DEVICE_ABI 2u
 
 typedef enum FcddStatus {
   FCDD_OK = 0,
@@ -34,11 +34,20 @@ typedef enum FcddStatus {
 
 typedef struct FcddDevice FcddDevice;  // opaque
 
+// Operands of convolutions. Accumulation, activations in memory, statistics, loss and optimiser are float32.
+typedef enum FcddPrecision {
+  FCDD_PRECISION_DEFAULT = 0,  // the device's own: float64 on `reference`, float32 on `cpu`, tf32 on `cuda`
+  FCDD_PRECISION_FLOAT32 = 1,
+  FCDD_PRECISION_TF32 = 2,
+  FCDD_PRECISION_BF16 = 3,
+} FcddPrecision;
+
 typedef struct FcddDeviceOptions {
   int32_t threads;  // 0: least of affinity, cgroup quota and physical cores
   const char*
       isa;        // "baseline", "avx2", "avx512" or NULL: the best this machine has (FCDD_CPU_ISA overrides)
   int32_t index;  // which device of its kind
+  int32_t precision;  // FcddPrecision; FCDD_INVALID where the device does not have it
 } FcddDeviceOptions;
 
 typedef struct FcddDeviceInfo {
@@ -186,6 +195,9 @@ typedef struct FcddDeviceTable {
       FcddDevice* device);  // of the calling thread's last failure; device may be NULL after open
 
   FcddStatus (*reserve)(FcddDevice* device, uint64_t bytes, uint64_t* arena);
+  // For image stores, which the host writes once and steps read: a device whose own memory is short may
+  // answer with host memory that its steps read directly.
+  FcddStatus (*reserve_store)(FcddDevice* device, uint64_t bytes, uint64_t* arena);
   void (*release)(FcddDevice* device, uint64_t arena);
   FcddStatus (*upload)(FcddDevice* device, FcddBuffer to, const void* from);  // to.bytes bytes
   FcddStatus (*download)(FcddDevice* device, void* to, FcddBuffer from);      // from.bytes bytes

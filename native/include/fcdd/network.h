@@ -37,10 +37,12 @@ class Device {
   FcddDeviceInfo info_{};
 };
 
-// One reservation of device memory, released with the object.
+// One reservation of device memory, released with the object. `Store`: written once by the host and read by
+// steps, so that a device may keep it in host memory.
+enum class ArenaUse { Work, Store };
 class Arena {
  public:
-  Arena(std::shared_ptr<Device> device, uint64_t bytes);
+  Arena(std::shared_ptr<Device> device, uint64_t bytes, ArenaUse use = ArenaUse::Work);
   ~Arena();
   FcddBuffer slice(uint64_t offset, uint64_t bytes) const;
   uint64_t bytes() const { return bytes_; }
