@@ -29,7 +29,8 @@ struct DeviceFacts {
 // How many devices there are; throws FCDD_NO_DEVICE with the reason (no driver, too old a driver, no device).
 int device_count();
 DeviceFacts device_facts(int index);
-void use_device(int index);  // for the calling thread
+void use_device(int index);    // for the calling thread
+uint64_t free_device_bytes();  // of the calling thread's device; 0 when it cannot be told
 
 Stream create_stream();
 void destroy_stream(Stream stream) noexcept;
