@@ -1,4 +1,5 @@
 // Devices by name, their errors as exceptions, and reservations of their memory.
+#include "engine/device_library.h"
 #include "fcdd/network.h"
 
 namespace fcdd {
@@ -7,7 +8,8 @@ namespace {
 const FcddDeviceTable* table_of(const std::string& name) {
   if (name == "reference") return fcdd_reference_table();
   if (name == "cpu") return fcdd_cpu_table();
-  throw Error("FCDD_NO_DEVICE", "there is no device '" + name + "': choose 'cpu' or 'reference'");
+  if (is_library_device(name)) return library_table(name);
+  throw Error("FCDD_NO_DEVICE", "there is no device '" + name + "': choose 'cpu', 'cuda' or 'reference'");
 }
 
 // The stable code that JavaScript sees.
@@ -37,6 +39,11 @@ std::shared_ptr<Device> Device::open(const std::string& name, const FcddDeviceOp
                 "cannot open the device '" + name + "': " + device->table_->last_error(nullptr));
   }
   device->check(device->table_->info(device->handle_, &device->info_), "info");
+  // FCDD_CUDA_LIBRARY may name any library: an emulated device must never pass for a GPU.
+  if (name != device->info_.name) {
+    throw Error("FCDD_NO_DEVICE",
+                "the library of the device '" + name + "' is one of the device '" + device->info_.name + "'");
+  }
   return device;
 }
 

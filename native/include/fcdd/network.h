@@ -20,7 +20,8 @@ namespace fcdd {
 // RAII over a device table's handle; turns statuses into Error.
 class Device {
  public:
-  // name: "cpu" or "reference".
+  // name: "cpu", "reference", or one of a library that is loaded at the first call: "cuda", and for tests
+  // "cuda-emulated". Throws FCDD_NO_DEVICE saying which part is missing.
   static std::shared_ptr<Device> open(const std::string& name, const FcddDeviceOptions& options);
   ~Device();
   const FcddDeviceTable& table() const { return *table_; }
