@@ -14,10 +14,10 @@ failed_of() { sed -nE 's/^[0-9]+ passed, ([0-9]+) failed$/\1/p' "$1" | tail -n 1
 build_all() {
   local options=(-DFCDD_TESTS=ON -DCMAKE_BUILD_TYPE=Release -DFCDD_WERROR=OFF)
   if [ "$emulated" = 0 ]; then
-    options+=("-DFCDD_CUDA_ARCHITECTURES=$architecture" "-DCMAKE_CUDA_COMPILER=$nvcc")
+    options+=("-DFCDD_CUDA_ARCHITECTURES=$architecture-real" -DFCDD_CUDA=ON "-DCMAKE_CUDA_COMPILER=$nvcc")
     targets=(fcdd_cuda fcdd_cuda_gpu_tests fcdd_cuda_verify fcdd_cuda_bench)
   else
-    options+=(-DFCDD_CUDA_EMULATED=ON)
+    options+=(-DFCDD_CUDA_EMULATED=ON -DFCDD_CUDA=OFF)
     targets=(fcdd_cuda_emulated_library fcdd_cuda_tests fcdd_cuda_verify fcdd_cuda_bench)
   fi
   if can_build_addon; then
@@ -118,7 +118,7 @@ sanitize() {
   [ -n "$tests" ] || { say='the test program was not built'; return 1; }
   local errors=0
   for group in $sanitized_groups; do
-    limited "$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 10 "$tests" "$group"
+    limited env FCDD_CUDA_ORDERS=1 "$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 10 "$tests" "$group"
     code=$?
     case $code in
       0) done_groups+=("$group") ;;

@@ -102,21 +102,23 @@ void compare(const Options& options, const TrainingCase& c, int precision, const
   const Bounds bounds = bounds_of(precision);
   const auto device = open_verified(options.device, precision);
   const Trained trained = train(device, c);
-  report.add(c.name, precision, "losses", largest_difference(trained.losses, truth.cpu.losses), bounds.losses,
+  report.add(c.name, precision, "losses", largest_difference(trained.losses, truth.cpu.losses),
+             c.slack * bounds.losses,
              {{"losses", json::numbers(trained.losses)}, {"cpu", json::numbers(truth.cpu.losses)}});
-  report.add(c.name, precision, "scores", relative_l2(trained.scores, truth.cpu.scores), bounds.scores);
+  report.add(c.name, precision, "scores", relative_l2(trained.scores, truth.cpu.scores),
+             c.slack * bounds.scores);
   report.add(c.name, precision, "scores alone", trained.scores_alone ? 0 : 1, 0);
   TrainingCase one = c;
   one.batch = std::min(c.batch, 4);
   report.add(c.name, precision, "gradients", relative_l2(gradients(device, one), truth.gradients),
-             bounds.gradients);
+             c.slack * bounds.gradients);
   const Trained again = train(open_verified(options.device, precision), c);
   const bool same = again.losses == trained.losses && again.tensors == trained.tensors;
   report.add(c.name, precision, "bits of a second run", same ? 0 : 1, 0);
   const int half = c.steps / 2;
   const std::vector<double> moved = train_across(open_verified("cpu", 0), device, c, half, c.steps - half);
   report.add(c.name, precision, "losses after moving from the cpu",
-             largest_difference(moved, truth.cpu.losses), bounds.losses);
+             largest_difference(moved, truth.cpu.losses), c.slack * bounds.losses);
 }
 
 int verify(const Options& options) {
