@@ -74,26 +74,19 @@ inline void check_augment(const FcddAugment& a) {
 
 // That image `index` of a store lies within the store's bytes.
 inline void check_image(const FcddStore& store, const FcddImage& image, int64_t index, const char* name) {
-  const auto outside = [&](uint64_t offset, uint64_t size) {
-    return offset > store.bytes.bytes || size > store.bytes.bytes - offset;
-  };
-  constexpr int32_t longest = 1 << 15;  // so that every product of extents fits its type
   const std::string which = std::string(name) + "[" + std::to_string(index) + "]";
-  augment_require(image.height > 0 && image.width > 0 && image.height < longest && image.width < longest,
-                  which + ": expected extents of 1 to " + std::to_string(longest - 1) + ", received " +
-                      size_text(image.height, image.width));
-  const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
-  augment_require(
-      !outside(image.pixels, pixels * static_cast<uint64_t>(store.channels)) &&
-          (image.mask == FCDD_NO_MASK || !outside(image.mask, pixels)),
-      which + ": its pixels or mask leave the store's " + std::to_string(store.bytes.bytes) + " bytes");
+  augment_require(extents_allowed(image), which + ": expected extents of 1 to " +
+                                              std::to_string(longest_side - 1) + ", received " +
+                                              size_text(image.height, image.width));
+  augment_require(within_store(store, image), which + ": its pixels or mask leave the store's " +
+                                                  std::to_string(store.bytes.bytes) + " bytes");
 }
 
 // That the crop fits into the image; called with the image that position `i` of the batch shows.
 inline void check_crop(const FcddPipeline& p, const FcddImage& image, int64_t index) {
-  const int32_t height = resized_height(p, image.height) + 2 * p.pad;
-  const int32_t width = resized_width(p, image.width) + 2 * p.pad;
-  augment_require(height >= p.height && width >= p.width,
+  const int64_t height = resized_height(p, image.height) + 2 * int64_t{p.pad};
+  const int64_t width = resized_width(p, image.width) + 2 * int64_t{p.pad};
+  augment_require(crop_fits(p, image),
                   "images[" + std::to_string(index) + "]: the crop of " + size_text(p.height, p.width) +
                       " is larger than the resized and padded image of " + size_text(height, width) +
                       "; resize the images or make the network's input smaller");

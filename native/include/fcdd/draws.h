@@ -129,8 +129,32 @@ FCDD_SHARED constexpr JitterPlan draw_jitter(const FcddPipeline& p, const DrawKe
   return plan;
 }
 
-// The decisions for sample i of the batch. `order` is null for the identity. Assumes that the sizes fit
-// (checked by augment_check.h on the host).
+// What must hold before a sample may be made; augment_check.h says what is wrong, in words, on the host.
+
+constexpr int32_t longest_side = 1 << 15;  // exclusive; so that every product of extents fits its type
+
+FCDD_SHARED constexpr bool extents_allowed(const FcddImage& image) {
+  return image.height > 0 && image.width > 0 && image.height < longest_side && image.width < longest_side;
+}
+
+FCDD_SHARED constexpr bool within(uint64_t offset, uint64_t size, uint64_t whole) {
+  return offset <= whole && size <= whole - offset;
+}
+
+// That an image's pixels and mask lie within its store's bytes.
+FCDD_SHARED constexpr bool within_store(const FcddStore& store, const FcddImage& image) {
+  const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
+  return within(image.pixels, pixels * static_cast<uint64_t>(store.channels), store.bytes.bytes) &&
+         (image.mask == FCDD_NO_MASK || within(image.mask, pixels, store.bytes.bytes));
+}
+
+FCDD_SHARED constexpr bool crop_fits(const FcddPipeline& p, const FcddImage& image) {
+  return resized_height(p, image.height) + 2 * int64_t{p.pad} >= p.height &&
+         resized_width(p, image.width) + 2 * int64_t{p.pad} >= p.width;
+}
+
+// The decisions for sample i of the batch. `order` is null for the identity; it has an index of 0 or more for
+// the sample. Whether the sizes fit is still to be checked.
 FCDD_SHARED constexpr SamplePlan plan_sample(const FcddAugment& a, const FcddImage* images,
                                              const int32_t* order, int32_t i) {
   const FcddSupervision& s = a.supervision;

@@ -80,24 +80,37 @@ FCDD_SHARED constexpr uint32_t binomial_quantile(double u, uint64_t n, double p)
   return static_cast<uint32_t>(k);
 }
 
-// How many squares a layer of `pixels` pixels has; at least 1. Large images are the sum of independent parts
-// with a mean of at most 16 each, so that the probability of 0 never underflows; in one part the draw is of
-// the truncated distribution itself, in several "none at all" has a probability below 1e-7 and counts as one.
-FCDD_SHARED constexpr uint32_t count_squares(const Draws& draws, const SquareLayer& layer, uint64_t pixels) {
+// Large images are the sum of independent parts of this many pixels, with a mean of at most 16 squares each, so
+// that the probability of 0 never underflows.
+FCDD_SHARED constexpr uint64_t part_pixels(const SquareLayer& layer) {
+  return static_cast<uint64_t>(16 / layer.probability);
+}
+FCDD_SHARED constexpr uint64_t parts_of(const SquareLayer& layer, uint64_t pixels) {
+  const uint64_t part = part_pixels(layer);
+  return pixels <= part ? 1 : pixels / part + (pixels % part != 0);
+}
+
+// Squares of part i of a layer of `pixels` pixels. In one part the draw is of the truncated distribution
+// itself.
+FCDD_SHARED constexpr uint32_t count_in_part(const Draws& draws, const SquareLayer& layer, uint64_t pixels,
+                                             uint64_t i) {
   constexpr uint64_t first_word = uint64_t{1} << 33;  // far beyond the words of the squares themselves
-  const uint64_t part = static_cast<uint64_t>(16 / layer.probability);
+  const uint64_t part = part_pixels(layer);
+  double u = unit_from_bits(draws.word(first_word + i));
   if (pixels <= part) {
     const double none = integer_power(1 - layer.probability, pixels);
-    const double u = none + (1 - none) * unit_from_bits(draws.word(first_word));
-    const uint32_t count = binomial_quantile(u, pixels, layer.probability);
-    return count > 0 ? count : 1;
+    u = none + (1 - none) * u;
+    return binomial_quantile(u, pixels, layer.probability);
   }
+  const uint64_t rest = pixels - i * part;
+  return binomial_quantile(u, rest < part ? rest : part, layer.probability);
+}
+
+// How many squares a layer has; at least 1: in several parts "none at all" has a probability below 1e-7 and
+// counts as one.
+FCDD_SHARED constexpr uint32_t count_squares(const Draws& draws, const SquareLayer& layer, uint64_t pixels) {
   uint32_t count = 0;
-  for (uint64_t i = 0; i * part < pixels; i++) {
-    const uint64_t rest = pixels - i * part;
-    count += binomial_quantile(unit_from_bits(draws.word(first_word + i)), rest < part ? rest : part,
-                               layer.probability);
-  }
+  for (uint64_t i = 0; i < parts_of(layer, pixels); i++) count += count_in_part(draws, layer, pixels, i);
   return count > 0 ? count : 1;
 }
 
