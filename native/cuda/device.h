@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -18,10 +19,18 @@ namespace fcdd::cuda {
 // Operands of convolutions; accumulation, activations in memory and everything else is float32.
 enum class Precision { float32, tf32, bf16 };
 
+constexpr const char* name_of(Precision precision) {
+  return precision == Precision::float32 ? "float32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
+
 // Arenas of device memory behind opaque handles.
 class DeviceMemory {
  public:
-  uint64_t reserve(uint64_t bytes, bool pinned);  // device.cu
+  // Both throw FCDD_OUT_OF_MEMORY with what was needed, what is free and what to lower.
+  uint64_t reserve(uint64_t bytes);
+  // Device memory while the store takes no more than half of what is free, else pinned host memory, which
+  // kernels read through the same address.
+  uint64_t reserve_store(uint64_t bytes);
   void release(uint64_t arena) noexcept;
   void release_all() noexcept;
   // Device address of a buffer, null for "none". Throws when the buffer leaves its arena.
@@ -32,6 +41,7 @@ class DeviceMemory {
     void* data;
     uint64_t bytes;
   };
+  uint64_t keep(void* data, uint64_t bytes);
   mutable std::mutex mutex_;
   std::map<uint64_t, Block> blocks_;
   uint64_t last_ = 0;
@@ -47,6 +57,12 @@ struct CudaDevice {
   // none. Kernels atomic_min it; it is read, cleared and reported at the next wait.
   int32_t* failure = nullptr;
 };
+
+// device.cu. The precision is one of fcdd/device.h; throws when the device does not have it.
+std::unique_ptr<CudaDevice> open_device(int index, int32_t precision);
+void close_device(CudaDevice& device) noexcept;
+// Waits for all steps so far; throws what went wrong in them.
+void wait(CudaDevice& device, const char* what);
 
 [[noreturn]] inline void invalid(const std::string& what) {
   throw Error("FCDD_INVALID_ARGUMENT", what);

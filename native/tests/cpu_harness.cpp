@@ -8,8 +8,10 @@
 
 namespace fcdd::test {
 
-Bench::Bench(const FcddDeviceTable* t, const char* isa, int threads) : table(t) {
-  const FcddDeviceOptions options{threads, isa, 0, FCDD_PRECISION_DEFAULT};
+Bench::Bench(const FcddDeviceTable* t, const char* isa, int threads)
+    : Bench(t, FcddDeviceOptions{threads, isa, 0, FCDD_PRECISION_DEFAULT}) {}
+
+Bench::Bench(const FcddDeviceTable* t, const FcddDeviceOptions& options) : table(t) {
   run(table->open(&options, &device));
   FcddDeviceInfo info{};
   run(table->info(device, &info));
@@ -104,7 +106,7 @@ static void compare(const std::string& label, const Outputs& got, const Outputs&
   }
 }
 
-static bool same_bits(const Outputs& a, const Outputs& b) {
+bool same_bits(const Outputs& a, const Outputs& b) {
   for (size_t i = 0; i < a.size(); i++) {
     if (a[i].values.size() != b[i].values.size()) return false;
     if (std::memcmp(a[i].values.data(), b[i].values.data(), a[i].values.size() * sizeof(double)) != 0) {

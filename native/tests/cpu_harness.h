@@ -27,6 +27,7 @@ using Outputs = std::vector<Output>;
 class Bench {
  public:
   Bench(const FcddDeviceTable* table, const char* isa, int threads);
+  Bench(const FcddDeviceTable* table, const FcddDeviceOptions& options);
   ~Bench();
   Bench(const Bench&) = delete;
   Bench& operator=(const Bench&) = delete;
@@ -59,6 +60,8 @@ const std::vector<std::string>& isas();
 
 // See the head of this file. `label` is printed when a check fails.
 void check_case(const std::string& label, const BenchCase& body);
+
+bool same_bits(const Outputs& a, const Outputs& b);
 
 // Values that float32 holds exactly.
 std::vector<double> normal_values(std::mt19937& random, int64_t count, double scale = 1, double shift = 0);
