@@ -1,87 +1,17 @@
 // Statistics, normalisation, activation and pooling on `cpu` against `reference`, forward and backward.
 #include <cmath>
 #include <limits>
-#include <string>
 
 #include "check.h"
 #include "cpu_harness.h"
+#include "step_cases.h"
 
 namespace fcdd::test {
 namespace {
 
-struct Sizes {
-  int64_t in, out;
-};
-
-Sizes sizes(const FcddPostProblem& p) {
-  const FcddPool& pool = p.pool;
-  int64_t oh = p.height, ow = p.width;
-  if (pool.kernel > 0) {
-    oh = fcdd_out_extent(p.height, pool.kernel, pool.stride, pool.padding);
-    ow = fcdd_out_extent(p.width, pool.kernel, pool.stride, pool.padding);
-  }
-  return {int64_t{p.batch} * p.height * p.width * p.channels, p.batch * oh * ow * p.channels};
-}
-
-std::string name_of(const FcddPostProblem& p) {
-  return "post " + std::to_string(p.batch) + "x" + std::to_string(p.height) + "x" + std::to_string(p.width) +
-         "x" + std::to_string(p.channels) + ", norm " + std::to_string(p.norm) + ", activation " +
-         std::to_string(p.activation) + ", slope " + std::to_string(p.slope) + ", pool " +
-         std::to_string(p.pool.kernel) + "," + std::to_string(p.pool.stride) + "," +
-         std::to_string(p.pool.padding);
-}
-
-struct Data {
-  std::vector<double> x, dy, mean, spread, gamma, beta;  // spread: inverse deviation or variance
-  bool affine, in_place;
-};
-
-Data random_data(std::mt19937& random, const FcddPostProblem& p) {
-  Data d{normal_values(random, sizes(p).in, 2, 1),
-         normal_values(random, sizes(p).out),
-         normal_values(random, p.channels),
-         normal_values(random, p.channels, 0.1, 0.7),
-         normal_values(random, p.channels),
-         normal_values(random, p.channels),
-         uniform(random, 0, 3) > 0,
-         uniform(random, 0, 1) == 1};
-  for (double& v : d.spread) v = std::fabs(v) + 0.01;
-  return d;
-}
-
-Outputs forward_and_backward(Bench& b, const FcddPostProblem& p, const Data& d) {
-  FcddPostForward f{};
-  f.p = p;
-  f.x = b.real(d.x);
-  f.mean = b.real(d.mean);
-  f.inv_std = b.real(d.spread);
-  if (d.affine) f.gamma = b.real(d.gamma), f.beta = b.real(d.beta);
-  f.y = b.real_out(sizes(p).out);
-  if (p.pool.kernel > 0 && p.norm != FCDD_NORM_RUNNING) f.argmax = b.bytes_out(sizes(p).out);
-  b.run(b.table->post_forward(b.device, &f));
-  Outputs outputs = {{"y", b.read_real(f.y)}};
-  if (p.norm == FCDD_NORM_RUNNING) return outputs;
-
-  FcddPostBackward g{};
-  g.p = p;
-  g.dy = b.real(d.dy);
-  g.x = f.x, g.mean = f.mean, g.inv_std = f.inv_std, g.gamma = f.gamma, g.beta = f.beta, g.argmax = f.argmax;
-  g.dx = d.in_place ? f.x : b.real_out(sizes(p).in);
-  if (d.affine) g.dgamma = b.real_out(p.channels), g.dbeta = b.real_out(p.channels);
-  g.workspace = b.scratch(b.table->post_workspace_bytes(b.device, &p));
-  b.run(b.table->post_backward(b.device, &g));
-  outputs.push_back({"dx", b.read_real(g.dx)});
-  if (p.pool.kernel > 0) outputs.push_back({"argmax", b.read_bytes(f.argmax)});
-  if (d.affine && p.norm == FCDD_NORM_BATCH) {
-    outputs.push_back({"dgamma", b.read_real(g.dgamma)});
-    outputs.push_back({"dbeta", b.read_real(g.dbeta)});
-  }
-  return outputs;
-}
-
 void check_problem(std::mt19937& random, const FcddPostProblem& p) {
-  const Data d = random_data(random, p);
-  check_case(name_of(p), [&](Bench& b) { return forward_and_backward(b, p, d); });
+  const PostData d = random_post_data(random, p);
+  check_case(name_of(p), [&](Bench& b) { return post_forward_and_backward(b, p, d); });
 }
 
 }  // namespace
@@ -121,25 +51,9 @@ TEST(cpu_norm_stats) {
     p.channels = uniform(random, 1, 70);
     p.eps = 1e-5;
     p.momentum = 0.1;
-    std::vector<double> sums;
-    for (int n = 0; n < p.batch; n++) {
-      for (const double v : normal_values(random, p.channels, 1, 5)) sums.push_back(v * p.height * p.width);
-      for (const double v : normal_values(random, p.channels)) sums.push_back(v * v);
-    }
+    const std::vector<double> sums = random_sums(random, p, 5);
     const std::vector<double> running = normal_values(random, p.channels);
-    check_case("norm_stats", [&](Bench& b) {
-      FcddNormStats a{p,
-                      b.doubles(sums),
-                      b.real_out(p.channels),
-                      b.real_out(p.channels),
-                      b.real(running),
-                      b.real(running)};
-      b.run(b.table->norm_stats(b.device, &a));
-      return Outputs{{"mean", b.read_real(a.mean)},
-                     {"inv_std", b.read_real(a.inv_std)},
-                     {"running_mean", b.read_real(a.running_mean)},
-                     {"running_var", b.read_real(a.running_var)}};
-    });
+    check_case("norm_stats", [&](Bench& b) { return batch_statistics(b, p, sums, running); });
   }
 }
 
