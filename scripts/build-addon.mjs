@@ -1,5 +1,7 @@
 // Builds the addon: build/Release/fcdd.node. npm runs it on install; by hand: npm run build:addon.
 // FCDD_BUILD_TYPE=Debug builds into build/Debug, FCDD_SANITIZE=address,undefined into build/Release-address-undefined.
+// With nvcc there, libfcdd_cuda.so is built beside it; FCDD_CUDA=OFF leaves it out, FCDD_CUDA=ON fails without nvcc,
+// FCDD_CUDA_ARCHITECTURES=80-real,90a-real builds fewer architectures, FCDD_CUDA_EMULATED=ON adds libfcdd_cuda_emulated.so.
 // Nothing is downloaded: Node's headers come from the package node-api-headers. What is up to date stays.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,17 +11,27 @@ import { dropStaleBuild, generator, jobs, requireToolchain, root, run, variant }
 requireToolchain();
 const { type, folder, options } = variant();
 dropStaleBuild(folder);
+const cuda = Object.fromEntries(
+  ['FCDD_CUDA', 'FCDD_CUDA_ARCHITECTURES', 'FCDD_CUDA_EMULATED']
+    .filter((name) => process.env[name] !== undefined)
+    .map((name) => [name, process.env[name].replaceAll(',', ';')]),
+);
 
 // A user's newer compiler must not stop an install with a new warning; in a checkout it should.
-const definitions = { ...options, FCDD_WERROR: existsSync(join(root, '.git')) ? 'ON' : 'OFF' };
-run(process.execPath, [
-  createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js'),
-  'build',
-  '--log-level=warn',
-  `--directory=${root}`,
-  `--out=${folder}`,
-  `--config=${type}`,
-  `--generator=${generator()}`,
-  `--parallel=${jobs}`,
-  ...Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`),
-]);
+const definitions = { ...options, ...cuda, FCDD_WERROR: existsSync(join(root, '.git')) ? 'ON' : 'OFF' };
+function cmakeJs(command) {
+  run(process.execPath, [
+    createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js'),
+    command,
+    '--log-level=warn',
+    `--directory=${root}`,
+    `--out=${folder}`,
+    `--config=${type}`,
+    `--generator=${generator()}`,
+    `--parallel=${jobs}`,
+    ...Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`),
+  ]);
+}
+// `build` alone keeps the options of an earlier build.
+if (Object.keys(cuda).length > 0) cmakeJs('configure');
+cmakeJs('build');

@@ -7,7 +7,17 @@ requireToolchain();
 const { type, folder, options } = variant('native');
 dropStaleBuild(folder);
 run('cmake', [
-  ...['-S', root, '-B', folder, '-G', generator(), `-DCMAKE_BUILD_TYPE=${type}`, '-DFCDD_TESTS=ON'],
+  ...[
+    '-S',
+    root,
+    '-B',
+    folder,
+    '-G',
+    generator(),
+    `-DCMAKE_BUILD_TYPE=${type}`,
+    '-DFCDD_TESTS=ON',
+    '-DFCDD_CUDA=OFF',
+  ],
   ...Object.entries(options).map(([name, value]) => `-D${name}=${value}`),
 ]);
 run('cmake', ['--build', folder, '--parallel', jobs]);
