@@ -1,0 +1,10 @@
+// The weight gradient of conv_weight_grad.h with operands in float32.
+#include "cuda/conv_weight_grad.h"
+
+namespace fcdd::cuda {
+
+void weight_grad_float32(CudaDevice& device, const WeightGradRun& run, int32_t slices, bool wide) {
+  run_weight_grad<Precision::float32>(device, run, slices, wide);
+}
+
+}  // namespace fcdd::cuda
