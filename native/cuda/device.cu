@@ -112,8 +112,8 @@ void* DeviceMemory::at(const FcddBuffer& buffer) const {
 std::unique_ptr<CudaDevice> open_device(int index, int32_t precision) {
   const int count = device_count();
   if (index < 0 || index >= count) {
-    invalid("there is no cuda device " + std::to_string(index) + ": this machine has " +
-            std::to_string(count));
+    throw Error("FCDD_NO_DEVICE", "there is no GPU " + std::to_string(index) + ": this machine has " +
+                                      std::to_string(count) + ", numbered from 0");
   }
   use_device(index);
   auto device = std::make_unique<CudaDevice>();

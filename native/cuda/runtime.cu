@@ -25,15 +25,20 @@ std::string version(int number) {
 [[noreturn]] void no_device(cudaError_t error) {
   cudaGetLastError();
   std::string reason = "cudaGetDeviceCount: " + words(error);
-  if (error == cudaErrorNoDevice) reason = "the driver finds no device";
+  std::string hint = "nvidia-smi says whether driver and GPU work at all";
+  if (error == cudaErrorNoDevice) {
+    reason = "the driver finds no GPU";
+    hint = "CUDA_VISIBLE_DEVICES may hide it; in a container start it with GPUs (docker run --gpus all)";
+  }
   if (error == cudaErrorInsufficientDriver) {
-    int driver = 0;
-    cudaDriverGetVersion(&driver);
+    const int driver = driver_version();
     reason = driver == 0 ? "driver not found"
                          : "driver too old: it supports CUDA " + version(driver) +
                                ", this build needs CUDA " + version(CUDART_VERSION);
+    hint = driver == 0 ? "install NVIDIA's driver; in a container start it with GPUs (docker run --gpus all)"
+                       : "update NVIDIA's driver, or build this package with an older CUDA toolkit";
   }
-  throw Error("FCDD_NO_DEVICE", "no CUDA device: " + reason);
+  throw Error("FCDD_NO_DEVICE", "no CUDA device: " + reason + "\nhint: " + hint);
 }
 
 int attribute(cudaDeviceAttr which, int index) {
@@ -43,6 +48,14 @@ int attribute(cudaDeviceAttr which, int index) {
 }
 
 }  // namespace
+
+int driver_version() noexcept {
+  int version = 0;
+  return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
+}
+int runtime_version() noexcept {
+  return CUDART_VERSION;
+}
 
 int device_count() {
   int count = 0;

@@ -28,6 +28,9 @@ struct DeviceFacts {
 
 // How many devices there are; throws FCDD_NO_DEVICE with the reason (no driver, too old a driver, no device).
 int device_count();
+// As CUDA numbers them: 12080 is 12.8. 0: no driver; the emulation has neither.
+int driver_version() noexcept;
+int runtime_version() noexcept;
 DeviceFacts device_facts(int index);
 void use_device(int index);    // for the calling thread
 uint64_t free_device_bytes();  // of the calling thread's device; 0 when it cannot be told

@@ -53,20 +53,19 @@ fs::path own_folder() {
   return (error ? path : real).parent_path();
 }
 
-std::string no_library(const std::string& name, const std::string& path) {
+[[noreturn]] void not_there(const std::string& name, const fs::path& path) {
   if (const char* forced = std::getenv("FCDD_CUDA_LIBRARY"); forced != nullptr && *forced != '\0') {
-    return "there is no file " + path + ", which FCDD_CUDA_LIBRARY names";
+    missing("there is no file " + path.string() + ", which FCDD_CUDA_LIBRARY names", "correct or unset it");
   }
-  const std::string why = name == "cuda" ? FCDD_CUDA_BUILD : "";
-  return "the library of the device '" + name + "' was not built" + (why.empty() ? "" : " (" + why + ")") +
-         ": there is no " + path;
-}
-
-std::string how_to_build(const std::string& name) {
-  if (name != "cuda") return "cmake -DFCDD_CUDA_EMULATED=ON builds it; it is for tests";
-  return std::string(
-             "it is built where nvcc of CUDA 12 or 13 is found (on the PATH, in /usr/local/cuda, or ") +
-         "where CUDACXX says): install the CUDA toolkit, then " + kRebuild;
+  const std::string where = path.filename().string() + " would lie in " + path.parent_path().string();
+  if (name != "cuda") {
+    missing("the library of the device '" + name + "' is not built",
+            where + "; cmake -DFCDD_CUDA_EMULATED=ON builds it, for tests only");
+  }
+  const std::string why = FCDD_CUDA_BUILD;
+  missing("the CUDA library is not built" + (why.empty() ? "" : ": " + why),
+          where + "; it is built where nvcc of CUDA 12 or 13 is found (on the PATH, in /usr/local/cuda, or " +
+              "where CUDACXX says): install the CUDA toolkit, then " + kRebuild);
 }
 
 struct Library {
@@ -87,7 +86,7 @@ const FcddDeviceTable* checked_table(void* handle, const std::string& path) {
 
 Library load(const std::string& name, const std::string& path) {
   std::error_code error;
-  if (!fs::exists(path, error)) missing(no_library(name, path), how_to_build(name));
+  if (!fs::exists(path, error)) not_there(name, path);
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle == nullptr) {
     const char* text = dlerror();
