@@ -68,6 +68,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   data->device = Napi::Persistent(DeviceWrap::define(env));
   env.SetInstanceData(data);
   exports.Set("openDevice", Napi::Function::New(env, DeviceWrap::open));
+  exports.Set("deviceLibraries", Napi::Function::New(env, DeviceWrap::libraries));
+  exports.Set("libraryFacts", Napi::Function::New(env, DeviceWrap::facts));
   exports.Set("createAbortFlag", Napi::Function::New(env, create_abort_flag));
   exports.Set("receptiveField", Napi::Function::New(env, js_receptive_field));
   exports.Set("outputShapes", Napi::Function::New(env, js_output_shapes));

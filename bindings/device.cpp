@@ -1,5 +1,6 @@
 // Devices: opening, facts, and the objects they make. A device stays open until its last object is gone.
 #include "convert.h"
+#include "engine/device_library.h"
 #include "ops.h"
 #include "results.h"
 #include "wrappers.h"
@@ -22,6 +23,11 @@ Napi::Value DeviceWrap::open(const Napi::CallbackInfo& info) {
     options.threads = f.integer_or("threads", 0, 1, 1024);
     static const std::vector<const char*> isas = {"baseline", "avx2", "avx512"};
     if (f.has("isa")) options.isa = isas[read_choice(f.raw("isa"), f.path("isa"), isas)];
+    static const std::vector<const char*> precisions = {"float32", "tf32", "bf16"};
+    if (f.has("precision")) {
+      options.precision = 1 + read_choice(f.raw("precision"), f.path("precision"), precisions);
+    }
+    options.index = f.integer_or("index", 0, 0, 1023);
     f.done();
     const auto device = Device::open(name, options);
     const auto object = addon_data(info.Env()).device.New({});
@@ -31,6 +37,26 @@ Napi::Value DeviceWrap::open(const Napi::CallbackInfo& info) {
     wrapper.dispatcher_ = Dispatcher::start(info.Env(), [held] { held->reset(); });
     object.Set("info", to_js(info.Env(), device->info()));
     return object;
+  });
+}
+
+Napi::Value DeviceWrap::libraries(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto names = library_devices();
+    const auto array = Napi::Array::New(info.Env(), names.size());
+    for (uint32_t i = 0; i < names.size(); i++) {
+      const auto object = Napi::Object::New(info.Env());
+      object.Set("device", names[i]);
+      object.Set("path", library_path(names[i]));
+      array.Set(i, object);
+    }
+    return array;
+  });
+}
+
+Napi::Value DeviceWrap::facts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::String::New(info.Env(), library_facts(read_text(info[0], "device")));
   });
 }
 

@@ -103,7 +103,9 @@ class TrainerWrap : public Napi::ObjectWrap<TrainerWrap> {
 class DeviceWrap : public Napi::ObjectWrap<DeviceWrap> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Value open(const Napi::CallbackInfo& info);  // (name, { threads, isa })
+  static Napi::Value open(const Napi::CallbackInfo& info);       // (name, { threads, isa, index, precision })
+  static Napi::Value libraries(const Napi::CallbackInfo& info);  // (): nothing is loaded
+  static Napi::Value facts(const Napi::CallbackInfo& info);      // (device): loads its library
   explicit DeviceWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   void Finalize(Napi::Env) override { close(); }
 

@@ -3,6 +3,7 @@ import { decodeImage, openPicture, toChannels } from './data/index.js';
 import { openDevice } from './engine/index.js';
 import type {
   Device,
+  DeviceInfo,
   DeviceName,
   DeviceOptions,
   InferOptions,
@@ -71,10 +72,11 @@ export class Detector implements Disposable {
 
   /** @throws FcddError FCDD_NOT_FOUND, FCDD_BAD_MODEL, FCDD_NO_DEVICE */
   static async load(path: string, options: DetectorOptions = {}): Promise<Detector> {
-    const { device: name = 'auto', threads, isa } = options;
+    const { device: name = 'auto', threads, isa, precision } = options;
     const device = openDevice(name, {
       ...(threads === undefined ? {} : { threads }),
       ...(isa ? { isa } : {}),
+      ...(precision ? { precision } : {}),
     });
     try {
       return new Detector(device, await loadModel(path, device), options);
@@ -82,6 +84,11 @@ export class Detector implements Disposable {
       device.dispose();
       throw error;
     }
+  }
+
+  /** Where the network runs, and why not on a GPU when 'auto' found none. */
+  get device(): DeviceInfo {
+    return this.#device.info;
   }
 
   /**

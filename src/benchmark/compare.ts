@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import { openDevice } from '../engine/index.js';
+import type { DeviceInfo, DeviceName, DeviceOptions, Precision } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { versions } from '../training/versions.js';
 import { measureSpeed, median, type Suite } from './speed.js';
@@ -8,7 +9,10 @@ export interface BenchOptions {
   models: string[];
   suites: Suite[];
   batch?: number;
+  /** Default: cpu. */
+  device?: DeviceName;
   threads?: number;
+  precision?: Precision;
   peer?: 'pytorch';
   seconds: number;
   rounds: number;
@@ -31,6 +35,7 @@ export interface BenchRow {
 
 export interface BenchResult {
   machine: { cpu: string; cpus: number };
+  device: DeviceInfo;
   isa: string;
   threads: number;
   versions: Record<string, string | number>;
@@ -44,10 +49,21 @@ const defaultBatch: Record<string, number> = { 'cnn28-w': 128, 'cnn32-lw3k': 20 
 /**
  * Times our engine and, in the same run and turn by turn, the peer on the same shapes and number of threads.
  * @throws FcddError FCDD_NOT_FOUND when the peer is missing: never an empty column
+ * @throws FcddError FCDD_USAGE for a peer beside another device than the cpu
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  using device = openDevice('cpu', options.threads === undefined ? {} : { threads: options.threads });
+  const name = options.device ?? 'cpu';
+  const deviceOptions: DeviceOptions = {
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
+  };
+  using device = openDevice(name, deviceOptions);
   const { info } = device;
+  if (options.peer && info.name !== 'cpu') {
+    throw new FcddError('FCDD_USAGE', `PyTorch is timed beside the cpu only, not beside ${info.name}`, {
+      hint: 'scripts/gpu-verify times PyTorch on a GPU',
+    });
+  }
   const peer = options.peer ? await openPeer() : null;
   const results: BenchRow[] = [];
   let peerSettings: Record<string, unknown> | null = null;
@@ -57,7 +73,13 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const theirs: Record<Suite, number[]> = { training: [], inference: [] };
     for (let round = 0; round < options.rounds; round++) {
       options.onNote?.(`${model}, batch ${batch}: round ${round + 1} of ${options.rounds}`);
-      const times = await measureSpeed({ model, batch, threads: info.threads, seconds: options.seconds });
+      const times = await measureSpeed({
+        model,
+        batch,
+        device: name,
+        deviceOptions,
+        seconds: options.seconds,
+      });
       for (const suite of options.suites) ours[suite].push(median(times[suite]));
       if (!peer) continue;
       const measured = peer({ model, batch, threads: info.threads, seconds: options.seconds });
@@ -70,6 +92,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   }
   return {
     machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', cpus: cpus().length },
+    device: info,
     isa: info.isa,
     threads: info.threads,
     versions: versions(info),

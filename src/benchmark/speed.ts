@@ -1,5 +1,5 @@
 import { openDevice } from '../engine/index.js';
-import type { Batch, Device } from '../engine/types.js';
+import type { Batch, Device, DeviceName, DeviceOptions } from '../engine/types.js';
 import { architecture } from '../models/index.js';
 
 /** What is timed: a whole training step (forward, loss, backward, update) or inference up to the scores. */
@@ -8,7 +8,8 @@ export type Suite = 'training' | 'inference';
 export interface SpeedOptions {
   model: string;
   batch: number;
-  threads?: number;
+  device: DeviceName;
+  deviceOptions: DeviceOptions;
   /** Seconds of measuring per suite, after two calls to warm up. */
   seconds: number;
 }
@@ -21,7 +22,7 @@ const leastCalls = 3;
  * @returns per suite all timed calls, in milliseconds
  */
 export async function measureSpeed(options: SpeedOptions): Promise<Record<Suite, number[]>> {
-  using device = openDevice('cpu', options.threads === undefined ? {} : { threads: options.threads });
+  using device = openDevice(options.device, options.deviceOptions);
   return { training: await trainingTimes(device, options), inference: await inferenceTimes(device, options) };
 }
 

@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import type { CommandModule } from 'yargs';
 import { type BenchOptions, type BenchRow, bench as runBench } from '../benchmark/compare.js';
 import type { Suite } from '../benchmark/speed.js';
+import { describeDevice } from '../engine/index.js';
+import { deviceOptions, givenDevice } from './device.js';
 import { log, printJson } from './output.js';
 
 const suites = ['training', 'inference'] as const;
@@ -27,7 +29,8 @@ export const bench: CommandModule = {
           choices: ['pytorch'],
           describe: 'measure it too, turn by turn (needs a Python that imports torch)',
         },
-        threads: { type: 'number', describe: 'worker threads, for both' },
+        ...deviceOptions,
+        device: { ...deviceOptions.device, default: 'cpu', describe: 'cpu, cuda, cuda:1 … or auto' },
         rounds: { type: 'number', default: 3, describe: 'turns of each; the median counts' },
         seconds: { type: 'number', default: 3, describe: 'least time per measurement' },
         out: { type: 'string', describe: 'write the JSON to this file too' },
@@ -47,12 +50,12 @@ export const bench: CommandModule = {
       seconds: Number(argv.seconds),
       rounds: Number(argv.rounds),
       onNote: log,
+      ...givenDevice(argv as Record<string, unknown>),
     };
     if (argv['batch-size'] !== undefined) options.batch = Number(argv['batch-size']);
-    if (argv.threads !== undefined) options.threads = Number(argv.threads);
     if (argv.peer === 'pytorch') options.peer = 'pytorch';
     const result = await runBench(options);
-    log(`${result.machine.cpu}, ${result.isa}, ${result.threads} threads`);
+    log(`${result.machine.cpu}, ${describeDevice(result.device)}`);
     for (const row of result.results) log(line(row));
     if (argv.out !== undefined) await writeFile(String(argv.out), `${JSON.stringify(result, null, 1)}\n`);
     if (argv.json === true) printJson(result);

@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { evaluate as evaluateModel } from '../training/evaluate.js';
+import { deviceOptions, givenDevice } from './device.js';
 import { figure, log, percent, printJson } from './output.js';
 
 export const evaluate: CommandModule = {
@@ -17,8 +18,7 @@ export const evaluate: CommandModule = {
         data: { type: 'string', describe: 'its folder' },
         class: { type: 'string', describe: 'the normal class [default: the one it was trained on]' },
         threshold: { type: 'number', describe: "verdict threshold [default: the model's own]" },
-        device: { type: 'string', describe: 'auto, cpu or reference' },
-        threads: { type: 'number', describe: 'worker threads' },
+        ...deviceOptions,
         json: {
           type: 'boolean',
           default: false,
@@ -39,8 +39,7 @@ export const evaluate: CommandModule = {
         ...pick('data'),
         ...pick('class'),
         ...pick('threshold'),
-        ...pick('device'),
-        ...pick('threads'),
+        ...givenDevice(argv as Record<string, unknown>),
       },
       { onNote: log, onWarning: (text) => log(`warning: ${text}`) },
     );

@@ -2,9 +2,11 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { Detector, type DetectorOptions } from '../detector.js';
+import { describeDevice } from '../engine/index.js';
 import { FcddError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
 import { makeFolder } from '../training/run-folder.js';
+import { deviceOptions, givenDevice } from './device.js';
 import { exitCodes, log, printJson, stopSignal } from './output.js';
 
 const imageTypes = new Set(['.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp']);
@@ -49,8 +51,7 @@ export const predict: CommandModule = {
           type: 'string',
           describe: 'LOW:HIGH values of 16-bit images that mean black and white',
         },
-        device: { type: 'string', describe: 'auto, cpu or reference' },
-        threads: { type: 'number', describe: 'worker threads' },
+        ...deviceOptions,
         json: {
           type: 'boolean',
           default: false,
@@ -68,6 +69,7 @@ export const predict: CommandModule = {
       String(argv.model),
       detectorOptions(argv as Record<string, unknown>),
     );
+    log(`device: ${describeDevice(detector.device)}`);
     if (detector.threshold === null) {
       log(
         'warning: the model has no threshold (no images were held out): scores only; give one with --threshold',
@@ -91,10 +93,7 @@ export const predict: CommandModule = {
 };
 
 function detectorOptions(argv: Record<string, unknown>): DetectorOptions {
-  const options: DetectorOptions = {};
-  if (argv.device !== undefined)
-    options.device = String(argv.device) as NonNullable<DetectorOptions['device']>;
-  if (argv.threads !== undefined) options.threads = Number(argv.threads);
+  const options: DetectorOptions = givenDevice(argv);
   if (argv.threshold !== undefined) options.threshold = Number(argv.threshold);
   if (argv['bit-range'] !== undefined) {
     const match = /^(\d+):(\d+)$/.exec(String(argv['bit-range']));

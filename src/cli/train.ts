@@ -5,6 +5,7 @@ import { FcddError } from '../errors.js';
 import { architectures } from '../models/index.js';
 import { checkOptions, syntheticNoises, type TrainOptions } from '../training/config.js';
 import { type TrainResult, train as trainRun } from '../training/train.js';
+import { deviceOptions } from './device.js';
 import { createTrainingBar, figure, log, percent, printJson, stopSignal } from './output.js';
 
 const data = 'Data';
@@ -99,18 +100,11 @@ const options = {
   seed: {
     group: optimisation,
     type: 'number',
-    describe: 'same seed, same bits on the same instruction set [default: 0]',
+    describe: 'same seed, same bits on the same instruction set or GPU [default: 0]',
   },
-  device: {
-    group: machine,
-    type: 'string',
-    describe: 'auto, cpu, or reference (float64, slow, exact) [default: auto]',
-  },
-  threads: {
-    group: machine,
-    type: 'number',
-    describe: 'worker threads [default: what the machine or container allows]',
-  },
+  device: { group: machine, ...deviceOptions.device },
+  precision: { group: machine, ...deviceOptions.precision },
+  threads: { group: machine, ...deviceOptions.threads },
   out: { group: results, type: 'string', describe: 'run folder [default: runs/<dataset>-<class>-<n>]' },
   resume: {
     group: results,

@@ -16,11 +16,18 @@ function callerStack(entry: Entry): string {
   return text.slice(text.indexOf('\n') + 1);
 }
 
+/** The engine puts what to do about an error behind "hint: " on a line of its own. */
+export function splitHint(text: string): { message: string; hint?: string } {
+  const [message = '', hint] = text.split('\nhint: ', 2);
+  return hint === undefined ? { message } : { message, hint };
+}
+
 function translate(error: unknown, frames: string): unknown {
   if (error instanceof FcddError || !(error instanceof Error)) return error;
   const code = (error as Error & { code?: unknown }).code;
   if (typeof code !== 'string' || !code.startsWith('FCDD_')) return error;
-  const translated = new FcddError(code as FcddErrorCode, error.message);
+  const { message, ...hint } = splitHint(error.message);
+  const translated = new FcddError(code as FcddErrorCode, message, hint);
   translated.stack = `${translated.name}: ${translated.message}\n${frames}`;
   return translated;
 }

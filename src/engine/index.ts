@@ -1,4 +1,4 @@
 /** The engine: devices, networks, trainers, and single steps. */
-export { openDevice } from './device.js';
+export { describeDevice, openDevice } from './device.js';
 export * as ops from './ops.js';
 export type * from './types.js';

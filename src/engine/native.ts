@@ -78,8 +78,10 @@ export interface NativeNetwork {
   dispose(): void;
 }
 
+export type NativeDeviceName = DeviceInfo['name'];
+
 export interface NativeDevice {
-  readonly info: DeviceInfo;
+  readonly info: Omit<DeviceInfo, 'fallback'>;
   createNetwork(layers: readonly Layer[], input: InputShape): NativeNetwork;
   createImageStore(images: StoredImages): NativeImageStore;
   /** One step by itself; names, problems and operands are those of ops.ts. */
@@ -88,7 +90,11 @@ export interface NativeDevice {
 }
 
 export interface NativeAddon {
-  openDevice(name: 'cpu' | 'reference', options: DeviceOptions): NativeDevice;
+  openDevice(name: NativeDeviceName, options: DeviceOptions & { index?: number }): NativeDevice;
+  /** The devices that come in libraries of their own, and their files; nothing is loaded. */
+  deviceLibraries(): { device: NativeDeviceName; path: string }[];
+  /** Loads a device's library; what it says of itself as JSON, empty when it says nothing. */
+  libraryFacts(device: string): string;
   createAbortFlag(): NativeAbortFlag;
   receptiveField(layers: readonly Layer[], input: InputShape): ReceptiveField;
   outputShapes(layers: readonly Layer[], input: InputShape): InputShape[];

@@ -35,23 +35,34 @@ export interface ReceptiveField {
   start: number;
 }
 
-export type DeviceName = 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}`;
+/**
+ * 'auto': the first GPU if there is one that works, else the cpu. 'reference': float64, slow, exact. 'cuda:1': the second
+ * GPU. 'cuda-emulated': the CUDA kernels run by the processor, thousands of times slower; for tests of this package only.
+ */
+export type DeviceName = 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}` | 'cuda-emulated';
 export type CpuIsa = 'baseline' | 'avx2' | 'avx512';
+/** Of the operands of convolutions on a GPU; everything else is float32 there. */
+export type Precision = 'float32' | 'tf32' | 'bf16';
 
 export interface DeviceOptions {
   /** Worker threads; default: least of CPU affinity, cgroup quota and physical cores. */
   threads?: number;
   /** Forces an instruction set (the environment variable FCDD_CPU_ISA does the same). */
   isa?: CpuIsa;
+  /** Default on a GPU: tf32 where it has tensor cores for it. The cpu computes in float32 alone. */
+  precision?: Precision;
 }
 
 export interface DeviceInfo {
-  name: 'cpu' | 'reference' | 'cuda';
+  name: 'cpu' | 'reference' | 'cuda' | 'cuda-emulated';
   detail: string;
+  /** What changes rounding: the instruction set, or architecture and precision. */
   isa: string;
   threads: number;
   /** 8: computes in float64, 4: in float32. */
   realBytes: number;
+  /** Why 'auto' took the cpu; null when the device was asked for by name or is a GPU. */
+  fallback: string | null;
 }
 
 /** Images as bytes. `images[i]` names where in `bytes` its pixels (H×W×C, interleaved) and mask (H×W, 0|1) lie. */

@@ -56,6 +56,8 @@ export const trainOptionsSchema = z
     falseAlarmRate: z.number().gt(0).lt(1),
     seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
     device: z.string(),
+    /** Operands of convolutions on a GPU. */
+    precision: z.enum(['float32', 'tf32', 'bf16']),
     threads: z.number().int().positive().max(1024),
     evaluateAt: z.array(z.number().int().positive()),
     saveMaps: z.boolean(),

@@ -4,17 +4,15 @@ import { loadModel } from '../detector.js';
 import { FcddError } from '../errors.js';
 import { type Metrics, testFigures, verdicts } from './figures.js';
 import { type Scored, scoreImages } from './scoring.js';
-import { openRunDevice } from './train.js';
+import { openRunDevice, type RunDeviceOptions } from './train.js';
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends RunDeviceOptions {
   /** Default: the data set, class and preprocessing that the model was trained on. */
   dataset?: string;
   data?: string;
   class?: string;
   /** Overrides the model's calibrated threshold. */
   threshold?: number;
-  device?: string;
-  threads?: number;
 }
 
 export interface EvaluateHooks {
@@ -39,7 +37,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
   hooks: EvaluateHooks = {},
 ): Promise<EvaluateResult> {
-  using device = openRunDevice(options);
+  using device = openRunDevice(options, hooks.onNote ?? (() => {}));
   using loaded = await loadModel(model, device);
   const { metadata, network } = loaded;
   const name = options.dataset ?? metadata.dataset;

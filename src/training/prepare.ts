@@ -216,6 +216,7 @@ function isPixelwise(config: RunConfig, dataset: DataSet): boolean {
 const notMethod = new Set([
   'epochs',
   'device',
+  'precision',
   'threads',
   'evaluateAt',
   'saveMaps',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { openDevice } from '../engine/index.js';
-import type { Device, DeviceName } from '../engine/types.js';
+import { describeDevice, openDevice } from '../engine/index.js';
+import type { Device, DeviceName, Precision } from '../engine/types.js';
 import { FcddError, isAbort } from '../errors.js';
 import { type Position, readCheckpoint, restoreCheckpoint } from './checkpoint.js';
 import { checkOptions, type RunConfig, resolveConfig, type TrainOptions } from './config.js';
@@ -63,9 +63,10 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
   const { config, folder, resumed } = hooks.resume
     ? await resumeRun(options, hooks)
     : await newRun(options, hooks);
-  using device = openRunDevice(config);
+  const onNote = hooks.onNote ?? (() => {});
+  using device = openRunDevice(config, onNote);
   using run = await prepareRun(config, device, {
-    onNote: hooks.onNote ?? (() => {}),
+    onNote,
     onWarning: hooks.onWarning ?? (() => {}),
     onLoad: (done, total) => hooks.onStage?.('load', done, total),
   });
@@ -99,9 +100,20 @@ function stopped(error: unknown): null {
   throw error;
 }
 
-export function openRunDevice(config: { device?: string | undefined; threads?: number | undefined }): Device {
-  const name = (config.device ?? 'auto') as DeviceName;
-  return openDevice(name, config.threads === undefined ? {} : { threads: config.threads });
+export interface RunDeviceOptions {
+  device?: string | undefined;
+  threads?: number | undefined;
+  precision?: Precision | undefined;
+}
+
+export function openRunDevice(options: RunDeviceOptions, onNote: (text: string) => void): Device {
+  const { threads, precision } = options;
+  const device = openDevice((options.device ?? 'auto') as DeviceName, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(precision === undefined ? {} : { precision }),
+  });
+  onNote(`device: ${describeDevice(device.info)}`);
+  return device;
 }
 
 interface Opened {
