@@ -66,9 +66,8 @@ fashion_data() {
 train_by_command_line() {
   [ -n "$node" ] || { say='no Node'; return 3; }
   can_build_addon || { say='no built dist/ or no node_modules'; return 3; }
-  export FCDD_ADDON=$root/$build/fcdd.node
-  case $build in /*) FCDD_ADDON=$build/fcdd.node ;; esac
-  [ -e "$FCDD_ADDON" ] || { say='the addon was not built'; return 1; }
+  export FCDD_ADDON=$build/fcdd.node
+  [ -e "$FCDD_ADDON" ] || { say='the addon was not built'; return 3; }
   local code=0 folder epochs=20
   [ "$emulated" = 1 ] && epochs=1
   "$node" dist/cli/main.js doctor || true

@@ -10,11 +10,18 @@ program() {
 passed_of() { sed -nE 's/^([0-9]+) passed, [0-9]+ failed$/\1/p' "$1" | tail -n 1; }
 failed_of() { sed -nE 's/^[0-9]+ passed, ([0-9]+) failed$/\1/p' "$1" | tail -n 1; }
 
+# A section that needs the program $1 (its path goes to `found`).
+need() {
+  found=$(program "$1")
+  [ -n "$found" ] || { say="$1 was not built"; return 3; }
+}
+
 # The library, the tests of the steps, and the programs that train and time.
 build_all() {
-  local options=(-DFCDD_TESTS=ON -DCMAKE_BUILD_TYPE=Release -DFCDD_WERROR=OFF)
+  local options=(-DFCDD_TESTS=ON -DCMAKE_BUILD_TYPE=Release)
   if [ "$emulated" = 0 ]; then
-    options+=("-DFCDD_CUDA_ARCHITECTURES=$architecture-real" -DFCDD_CUDA=ON "-DCMAKE_CUDA_COMPILER=$nvcc")
+    # A compiler with new warnings must not stop a verification.
+    options+=(-DFCDD_WERROR=OFF "-DFCDD_CUDA_ARCHITECTURES=$architecture-real" -DFCDD_CUDA=ON "-DCMAKE_CUDA_COMPILER=$nvcc")
     targets=(fcdd_cuda fcdd_cuda_gpu_tests fcdd_cuda_verify fcdd_cuda_bench)
   else
     options+=(-DFCDD_CUDA_EMULATED=ON -DFCDD_CUDA=OFF)
@@ -32,6 +39,7 @@ build_all() {
   library=$(find "$build" -name "lib${targets[0]%_library}.so" | head -n 1)
   export FCDD_CUDA_LIBRARY=$library
   say="${targets[*]}"
+  [ "$emulated" = 0 ] || export FCDD_CUDA_ORDERS=1
   printf '{"architecture":%s,"compiler":%s,"jobs":%d,"libraryBytes":%s}' "$(json_text "$architecture")" \
     "$(json_text "$("${CXX:-c++}" --version | head -n 1)")" "$jobs" "$(json_number "$(stat -c %s "$library")")" >"$work/build.json"
   [ -n "$library" ]
@@ -39,12 +47,10 @@ build_all() {
 
 # Tests whose names contain FILTER; counts and failures as JSON in $work/$1.json.
 run_tests() {
-  local name=$1 filter=$2 tests code log=$work/$1.out
+  local name=$1 filter=$2 code log=$work/$1.out
   shift 2
-  tests=$(program "${targets[1]}")
-  say='the test program was not built'
-  [ -n "$tests" ] || return 1
-  limited "$@" "$tests" "$filter" >"$log" 2>&1
+  need "${targets[1]}" || return
+  limited "$@" "$found" "$filter" >"$log" 2>&1
   code=$?
   cat "$log"
   local passed failed
@@ -65,11 +71,9 @@ check_steps() {
 }
 
 check_training() {
-  local verify code
-  verify=$(program fcdd_cuda_verify)
-  say='the program was not built'
-  [ -n "$verify" ] || return 1
-  limited "$verify" --device "$device" --precisions "$precisions" --json "$work/training.json" --seconds $((section_end - SECONDS - 15)) \
+  local code
+  need fcdd_cuda_verify || return
+  limited "$found" --device "$device" --precisions "$precisions" --json "$work/training.json" --seconds $((section_end - SECONDS - 15)) \
     "${reduced[@]}" >"$work/training.out" 2>&1
   code=$?
   cat "$work/training.out"
@@ -78,13 +82,12 @@ check_training() {
 }
 
 time_ours() {
-  local bench code
-  bench=$(program fcdd_cuda_bench)
-  say='the program was not built'
-  [ -n "$bench" ] || return 1
-  limited "$bench" --device "$device" --precisions "$precisions" --json "$work/speed.json" --table "$work/speed.table" \
+  local code
+  need fcdd_cuda_bench || return
+  limited "$found" --device "$device" --precisions "$precisions" --json "$work/speed.json" --table "$work/speed.table" \
     --seconds $((section_end - SECONDS - 15)) "${reduced[@]}"
   code=$?
+  [ -e "$work/speed.table" ] || { say='it wrote nothing'; return $((code > 0 ? code : 1)); }
   say="$(wc -l <"$work/speed.table") whole steps"
   if [ "$emulated" = 1 ]; then
     say="$say run; times of an emulation mean nothing and are not kept"
@@ -112,13 +115,12 @@ time_pytorch() {
 
 # sanitize NAME TOOL: the steps under one tool of compute-sanitizer, group by group as far as the time goes.
 sanitize() {
-  local name=$1 tool=$2 code=0 done_groups=() tests
+  local name=$1 tool=$2 code=0 done_groups=()
   [ -n "$sanitizer" ] || { say='compute-sanitizer is not there'; return 3; }
-  tests=$(program "${targets[1]}")
-  [ -n "$tests" ] || { say='the test program was not built'; return 1; }
+  need "${targets[1]}" || return
   local errors=0
   for group in $sanitized_groups; do
-    limited env FCDD_CUDA_ORDERS=1 "$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 10 "$tests" "$group"
+    limited env FCDD_CUDA_ORDERS=1 "$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 10 "$found" "$group"
     code=$?
     case $code in
       0) done_groups+=("$group") ;;

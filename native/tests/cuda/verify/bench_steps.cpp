@@ -59,7 +59,7 @@ struct Variant {
 void train_and_infer(const Options& options, const PublishedNetwork& published, const Variant& variant,
                      int precision, int batch, Rows& rows) {
   const auto device = open_verified(options.device, precision);
-  const int stored = options.reduced ? 4 : kStored;
+  const int stored = options.reduced ? 2 : kStored;
   const StoreData data = pictures(published.input.channels, stored, variant.height, variant.width);
   const ImageStore store(device, data.channels, data.images, data.bytes.data(), data.bytes.size());
   Network network(device, published.layers, published.input);

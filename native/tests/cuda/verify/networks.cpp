@@ -37,18 +37,22 @@ FcddPipeline normalise_only(InputShape input) {
   return pipeline;
 }
 
-std::vector<PublishedNetwork> published_networks(int thin) {
+std::vector<PublishedNetwork> published_networks(bool reduced) {
+  const int thin = reduced ? 16 : 1, photograph = reduced ? 56 : 224;
   const std::vector<NamedPipeline> pipelines = published_pipelines();
   const auto make = [&](const char* name, std::vector<Layer> layers, InputShape input, int batch,
                         const char* pipeline) {
     const NamedPipeline& named = pipeline_of(pipelines, pipeline);
-    return PublishedNetwork{name, std::move(layers), input, batch, named.pipeline, named.height, named.width};
+    FcddPipeline augmented = named.pipeline;
+    augmented.height = input.height, augmented.width = input.width;
+    return PublishedNetwork{name, std::move(layers), input, batch, augmented, named.height, named.width};
   };
   return {
       make("cnn28-w", cnn28_wide(thin), {1, 28, 28}, 128, "fashion-mnist lcnaug1"),
       make("cnn32-lw3k", architecture("cnn32-lw3k", thin), {3, 32, 32}, 200, "cifar10 aug1"),
-      make("cnn224", architecture("cnn224", std::min(thin, 8)), {3, 224, 224}, 128, "mvtec lcnaug1"),
-      make("vgg11-f", vgg11_frozen(thin), {3, 224, 224}, 128, "mvtec lcnaug1"),
+      make("cnn224", architecture("cnn224", std::min(thin, 8)), {3, photograph, photograph}, 128,
+           "mvtec lcnaug1"),
+      make("vgg11-f", vgg11_frozen(thin), {3, photograph, photograph}, 128, "mvtec lcnaug1"),
   };
 }
 

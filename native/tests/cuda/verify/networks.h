@@ -18,8 +18,8 @@ struct PublishedNetwork {
   int stored_height, stored_width;  // of the images it takes
 };
 
-// cnn28-w, cnn32-lw3k, cnn224 and vgg11-f; channels divided by `thin`.
-std::vector<PublishedNetwork> published_networks(int thin);
+// cnn28-w, cnn32-lw3k, cnn224 and vgg11-f. `reduced`: few channels and small photographs, for the emulation.
+std::vector<PublishedNetwork> published_networks(bool reduced);
 
 // vgg11-f: VGG11 frozen up to its third pool.
 std::vector<Layer> vgg11_frozen(int thin);

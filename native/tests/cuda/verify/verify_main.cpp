@@ -26,11 +26,11 @@ struct Bounds {
 Bounds bounds_of(int precision) {
   switch (precision) {
     case FCDD_PRECISION_FLOAT32:
-      return {1e-3, 1e-3, 1e-2};
+      return {1e-4, 2e-3, 1e-3};
     case FCDD_PRECISION_TF32:
-      return {3e-2, 2e-2, 1e-1};
+      return {1e-2, 5e-2, 2e-2};
     default:
-      return {1e-1, 1e-1, 3e-1};
+      return {5e-2, 0.15, 5e-2};
   }
 }
 
