@@ -150,7 +150,8 @@ struct Cut {
 
   Cut(const FcddPostProblem& p, const PostShape& s)
       : vector(s.c % 4 == 0 ? 4 : 1), tile(channel_tile(s.c, vector)) {
-    const int extent = pool_kind(p.pool) == pool_2_2_0 ? 2 : 1;
+    const PoolKind kind = pool_kind(p.pool);
+    const int extent = kind == pool_2_2_0 || kind == pool_3_2_1 ? 2 : 1;
     cells_high = (p.height + extent - 1) / extent, cells_wide = (p.width + extent - 1) / extent;
     cells = static_cast<uint64_t>(s.n * cells_high * cells_wide);
   }

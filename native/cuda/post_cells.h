@@ -10,10 +10,10 @@
 
 namespace fcdd::cuda {
 
-// A thread takes cells of the input: one pixel, or the 2x2 pixels of a window that overlaps no other, which
-// share the loads of dy and of the winner.
+// A thread takes cells of the input: one pixel, or 2x2 pixels under windows with stride 2, which share the
+// loads of dy and of the winners.
 template <PoolKind Pool>
-constexpr int cell_extent = Pool == pool_2_2_0 ? 2 : 1;
+constexpr int cell_extent = Pool == pool_2_2_0 || Pool == pool_3_2_1 ? 2 : 1;
 
 struct PostBackward {
   PostView view;
@@ -35,17 +35,45 @@ FCDD_GPU Cell cell_at(const PostBackward& a, unsigned index) {
           static_cast<int>(index - line * a.cells_wide) * cell_extent<Pool>};
 }
 
-// Adds dy of output (oy, ox) where tap won its window.
+// dy and the winners of output (oy, ox).
 template <int V>
-FCDD_GPU void add_if_won(const PostBackward& a, unsigned image, int oy, int ox, int tap, int64_t channel,
-                         float (&sum)[V]) {
-  const int64_t at = ((int64_t{image} * a.view.oh + oy) * a.view.ow + ox) * a.view.channels + channel;
+struct Output {
   float dy[V];
   int winner[V];
-  load(a.dy + at, dy);
-  load_bytes(a.argmax + at, winner);
+};
+
+template <int V>
+FCDD_GPU Output<V> output_at(const PostBackward& a, unsigned image, int oy, int ox, int64_t channel) {
+  const int64_t at = ((int64_t{image} * a.view.oh + oy) * a.view.ow + ox) * a.view.channels + channel;
+  Output<V> output;
+  load(a.dy + at, output.dy);
+  load_bytes(a.argmax + at, output.winner);
+  return output;
+}
+
+template <int V>
+FCDD_GPU void add_if_won(const Output<V>& output, int tap, float (&sum)[V]) {
   FCDD_UNROLL
-  for (int i = 0; i < V; i++) sum[i] += winner[i] == tap ? dy[i] : 0;
+  for (int i = 0; i < V; i++) sum[i] += output.winner[i] == tap ? output.dy[i] : 0;
+}
+
+// Adds the gradient of pooling at the pixels of a 2x2 cell.
+template <PoolKind Pool, int V>
+FCDD_GPU void unpool_cell(const PostBackward& a, const Cell& cell, int64_t channel, float (&g)[4][V]) {
+  const FcddPool pool = window_of<Pool>(a.view);
+  constexpr int windows = Pool == pool_2_2_0 ? 1 : 2;  // over a cell, per axis
+  FCDD_UNROLL
+  for (int w = 0; w < windows * windows; w++) {
+    const int oy = cell.y / 2 + w / windows, ox = cell.x / 2 + w % windows;
+    if (oy >= a.view.oh || ox >= a.view.ow) continue;
+    const Output<V> output = output_at<V>(a, cell.image, oy, ox, channel);
+    FCDD_UNROLL
+    for (int pixel = 0; pixel < 4; pixel++) {
+      const int row = pixel / 2 + pool.padding - w / windows * 2,
+                column = pixel % 2 + pool.padding - w % windows * 2;
+      if (row >= 0 && column >= 0) add_if_won(output, row * pool.kernel + column, g[pixel]);
+    }
+  }
 }
 
 // Windows first..last-1 (of `outputs`) that contain input position i of one axis.
@@ -60,19 +88,16 @@ FCDD_GPU Span windows_over(const FcddPool& pool, int i, int outputs) {
           min(outputs, static_cast<int>(reach / stride) + 1)};
 }
 
-// Gradient of act(norm(x)) at input pixel (y, x) under windows that may overlap.
-template <PoolKind Pool, int V>
-FCDD_GPU void gather(const PostBackward& a, unsigned image, int y, int x, int64_t channel, float (&g)[V]) {
-  const PostView& v = a.view;
-  FCDD_UNROLL
-  for (int i = 0; i < V; i++) g[i] = 0;
-  const FcddPool pool = window_of<Pool>(v);
-  const Span rows = windows_over(pool, y, v.oh), columns = windows_over(pool, x, v.ow);
+// Adds the gradient of pooling at input pixel (y, x) under any windows.
+template <int V>
+FCDD_GPU void unpool_pixel(const PostBackward& a, unsigned image, int y, int x, int64_t channel,
+                           float (&g)[V]) {
+  const FcddPool& pool = a.view.pool;
+  const Span rows = windows_over(pool, y, a.view.oh), columns = windows_over(pool, x, a.view.ow);
   for (int oy = rows.first; oy < rows.last; oy++) {
     for (int ox = columns.first; ox < columns.last; ox++) {
-      const int tap =
-          (y + pool.padding - oy * pool.stride) * pool.kernel + x + pool.padding - ox * pool.stride;
-      add_if_won(a, image, oy, ox, tap, channel, g);
+      const int row = y + pool.padding - oy * pool.stride, column = x + pool.padding - ox * pool.stride;
+      add_if_won(output_at<V>(a, image, oy, ox, channel), row * pool.kernel + column, g);
     }
   }
 }
@@ -84,32 +109,22 @@ FCDD_GPU void for_cell(const PostBackward& a, const Affine<V>& affine, unsigned 
   constexpr int extent = cell_extent<Pool>;
   const PostView& v = a.view;
   const Cell cell = cell_at<Pool>(a, index);
-  float dy[V] = {};
-  int winner[V] = {};
-  // At an odd edge there is a cell without a window.
-  if (extent == 2 && cell.y / 2 < v.oh && cell.x / 2 < v.ow) {
-    const int64_t at = ((int64_t{cell.image} * v.oh + cell.y / 2) * v.ow + cell.x / 2) * v.channels + channel;
-    load(a.dy + at, dy);
-    load_bytes(a.argmax + at, winner);
-  }
+  float g[extent * extent][V] = {};
+  if constexpr (extent == 2) unpool_cell<Pool>(a, cell, channel, g);
   FCDD_UNROLL
-  for (int tap = 0; tap < extent * extent; tap++) {
-    const int y = cell.y + tap / extent, x = cell.x + tap % extent;
-    if (extent == 2 && (y >= v.h || x >= v.w)) continue;
+  for (int pixel = 0; pixel < extent * extent; pixel++) {
+    const int y = cell.y + pixel / extent, x = cell.x + pixel % extent;
+    if (extent == 2 && (y >= v.h || x >= v.w)) continue;  // at an odd edge
     const int64_t at = ((int64_t{cell.image} * v.h + y) * v.w + x) * v.channels + channel;
-    float values[V], g[V];
+    if constexpr (Pool == no_pool) load(a.dy + at, g[pixel]);
+    if constexpr (Pool == any_pool) unpool_pixel(a, cell.image, y, x, channel, g[pixel]);
+    float values[V];
     load(a.x + at, values);
-    if constexpr (Pool == no_pool) {
-      load(a.dy + at, g);
-    } else if constexpr (extent == 2) {
-      FCDD_UNROLL
-      for (int i = 0; i < V; i++) g[i] = winner[i] == tap ? dy[i] : 0;
-    } else {
-      gather<Pool>(a, cell.image, y, x, channel, g);
-    }
     FCDD_UNROLL
-    for (int i = 0; i < V; i++) g[i] = norm(affine, i, values[i]) > 0 ? g[i] : v.slope * g[i];
-    body(at, values, g);
+    for (int i = 0; i < V; i++) {
+      g[pixel][i] = norm(affine, i, values[i]) > 0 ? g[pixel][i] : v.slope * g[pixel][i];
+    }
+    body(at, values, g[pixel]);
   }
 }
 

@@ -188,6 +188,13 @@ TEST(cuda_first_update) {
   }
 }
 
+TEST(cuda_update_of_nothing) {
+  Bench b(fcdd_cuda_table(), cuda_options(FCDD_PRECISION_FLOAT32));
+  FcddUpdate a{};
+  a.kind = FCDD_ADAM, a.step = 1;
+  b.run(b.table->update(b.device, &a));
+}
+
 TEST(cuda_steps_refuse) {
   Bench b(fcdd_cuda_table(), cuda_options(FCDD_PRECISION_FLOAT32));
   const auto refused = [&](FcddStatus status, const char* why) {
