@@ -1,5 +1,5 @@
 // A test harness of one page: TEST(name) { CHECK(...); } registers itself; main (main.cpp) runs all, or those
-// whose name contains argv[1], and exits 1 when a check failed. The last line is "N passed, N failed".
+// whose names contain an argument, and exits 1 when a check failed. The last line is "N passed, N failed".
 #pragma once
 
 #include <cmath>

@@ -18,12 +18,20 @@ void fail(const char* file, int line, const std::string& what) {
   std::fprintf(stderr, "  %s:%d: %s\n", file, line, what.c_str());
 }
 
+// No argument chooses all; else the name contains one of them.
+static bool chosen(const std::string& name, int argc, char** argv) {
+  for (int i = 1; i < argc; i++) {
+    if (std::strstr(name.c_str(), argv[i])) return true;
+  }
+  return argc <= 1;
+}
+
 }  // namespace fcdd::test
 
 int main(int argc, char** argv) {
   int passed = 0, failed = 0;
   for (const auto& c : fcdd::test::cases()) {
-    if (argc > 1 && !std::strstr(c.name.c_str(), argv[1])) continue;
+    if (!fcdd::test::chosen(c.name, argc, argv)) continue;
     fcdd::test::failures_of_case = 0;
     try {
       c.body();

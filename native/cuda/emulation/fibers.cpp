@@ -1,5 +1,6 @@
 #include "cuda/emulation/fibers.h"
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -29,6 +30,15 @@ constexpr unsigned kThreads = 1024;         // per block
 constexpr size_t kStaticShared = 48 << 10;  // bytes
 constexpr size_t kShared = 99 << 10;        // what a block may have on sm_86, sm_89 and sm_120
 constexpr unsigned char kPoison = 0xff;     // NaN of every floating-point type, -1 of every integer
+
+// Behind each shared array: signalling NaN, so that arithmetic on it changes the bits. AddressSanitizer has
+// its own.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::array<unsigned char, 0> kGuard = {};
+#else
+constexpr std::array<unsigned char, 16> kGuard = {0xbf, 0xff, 0xbf, 0xff, 0xbf, 0xff, 0xbf, 0xff,
+                                                  0xbf, 0xff, 0xbf, 0xff, 0xbf, 0xff, 0xbf, 0xff};
+#endif
 
 std::atomic<uint64_t> order_seed{0};
 std::atomic<uint64_t> launches{0};
@@ -217,6 +227,11 @@ void run_block() {
   running = &first;
   switch_stacks(launcher_stack(), *first.stack, false);
   running = nullptr;
+  for (const SharedArray& array : s.shared) {
+    if (std::memcmp(static_cast<char*>(array.data.get()) + array.bytes, kGuard.data(), kGuard.size()) == 0)
+      continue;
+    if (s.error.empty()) note("wrote behind a shared array of " + std::to_string(array.bytes) + " bytes");
+  }
   if (s.error.empty()) return;
   for (unsigned i = 0; i < s.count; i++) {
     if (s.threads[i].stack != nullptr) return_stack(std::exchange(s.threads[i].stack, nullptr));

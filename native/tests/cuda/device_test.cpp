@@ -69,8 +69,8 @@ TEST(cuda_device_takes_tensor_cores_by_default) {
 
 TEST(cuda_device_refuses_what_is_not_there) {
   CHECK(open_status({0, nullptr, 0, 17}) == FCDD_INVALID && said("no precision 17"));
-  CHECK(open_status({0, nullptr, -1, 0}) == FCDD_INVALID && said("no cuda device -1"));
-  CHECK(open_status({0, nullptr, 100, 0}) == FCDD_INVALID && said("no cuda device 100: this machine has"));
+  CHECK(open_status({0, nullptr, -1, 0}) == FCDD_FAILED && said("there is no GPU -1"));
+  CHECK(open_status({0, nullptr, 100, 0}) == FCDD_FAILED && said("there is no GPU 100: this machine has"));
   CHECK(table()->open(nullptr, nullptr) == FCDD_INVALID);
   CHECK(table()->synchronise(nullptr) == FCDD_INVALID);
 }

@@ -157,7 +157,16 @@ int wrong_rings() {
 // ---- kernels that must be stopped
 // --------------------------------------------------------------------------
 
-enum class Fault { early_end, divergence, deadlock, in_flight, lane_missing, misaligned, overflow };
+enum class Fault {
+  early_end,
+  divergence,
+  deadlock,
+  in_flight,
+  lane_missing,
+  misaligned,
+  overflow,
+  shared_overflow
+};
 
 FCDD_KERNEL void faulty(Fault fault, float* data) {
   FCDD_SHARED_ARRAY(float, slots, [64]);
@@ -177,6 +186,7 @@ FCDD_KERNEL void faulty(Fault fault, float* data) {
     sync_warp();
   }
   if (fault == Fault::misaligned) copy_async_16(&slots[1], data, true);
+  if (fault == Fault::shared_overflow && thread == 63) (&slots[0])[64] = data[0];
   if (fault == Fault::overflow && thread == 63) data[64] = 1;
   if (fault == Fault::lane_missing || fault == Fault::in_flight) return;
   sync_block();
@@ -240,6 +250,7 @@ TEST(cuda_emulation_names_the_place_of_an_error) {
 #if !defined(__SANITIZE_ADDRESS__)
 TEST(cuda_emulation_finds_writes_outside_an_allocation) {
   CHECK(contains(fault_text(Fault::overflow), "faulty wrote behind an allocation of 256 bytes"));
+  CHECK(contains(fault_text(Fault::shared_overflow), "wrote behind a shared array of 256 bytes"));
   CHECK(wrong_sums<true>() == 0);  // the guards are whole again for the next launch
 }
 #endif
