@@ -100,9 +100,11 @@ void add_shared(const char* tag, size_t bytes) {
   Scheduler& s = scheduler();
   s.shared_bytes += (bytes + 15) / 16 * 16;
   void* data = nullptr;
-  if (posix_memalign(&data, 64, bytes) != 0)
+  if (posix_memalign(&data, 64, bytes + kGuard.size()) != 0) {
     throw Error("FCDD_OUT_OF_MEMORY", "no memory for a shared array");
+  }
   std::memset(data, kPoison, bytes);
+  std::memcpy(static_cast<char*>(data) + bytes, kGuard.data(), kGuard.size());
   s.shared.push_back({tag, bytes, std::unique_ptr<void, Free>(data)});
 }
 
@@ -228,9 +230,9 @@ void run_block() {
   switch_stacks(launcher_stack(), *first.stack, false);
   running = nullptr;
   for (const SharedArray& array : s.shared) {
-    if (std::memcmp(static_cast<char*>(array.data.get()) + array.bytes, kGuard.data(), kGuard.size()) == 0)
-      continue;
-    if (s.error.empty()) note("wrote behind a shared array of " + std::to_string(array.bytes) + " bytes");
+    const char* behind = static_cast<const char*>(array.data.get()) + array.bytes;
+    if (std::memcmp(behind, kGuard.data(), kGuard.size()) == 0 || !s.error.empty()) continue;
+    note("wrote behind a shared array of " + std::to_string(array.bytes) + " bytes");
   }
   if (s.error.empty()) return;
   for (unsigned i = 0; i < s.count; i++) {
