@@ -20,7 +20,7 @@ constexpr unsigned most_slices = 1024;    // several blocks per multiprocessor o
 
 // Slot of a slice: sum(g), then sum(g (x - mean)), all channels each.
 template <PoolKind Pool, int V>
-FCDD_KERNEL void add_up_slices(PostBackward a, double* slots) {
+FCDD_KERNEL void FCDD_BOUNDS(block_threads, 3) add_up_slices(PostBackward a, double* slots) {
   FCDD_SHARED_ARRAY(double, shared, [2 * V * block_threads]);
   const int64_t channels = a.view.channels;
   const int64_t channel = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * V;
