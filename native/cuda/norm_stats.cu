@@ -53,13 +53,14 @@ FCDD_KERNEL void combine_images(NormStats a) {
   const int column = static_cast<int>(threadIdx.x), run = static_cast<int>(threadIdx.y);
   const int channel = static_cast<int>(blockIdx.x) * channels_per_block + column;
   const int length = (a.batch + runs - 1) / runs;
-  if (channel < a.channels) {
+  const bool inside = channel < a.channels;
+  if (inside) {
     const Moments own = of_images(a, channel, run * length, min(run * length + length, a.batch));
     mean[run][column] = own.mean;
     squares[run][column] = own.squares;
   }
   sync_block();
-  if (run > 0 || channel >= a.channels) return;
+  if (run > 0 || !inside) return;
   Moments all{mean[0][column], squares[0][column]};
   for (int r = 1; r * length < a.batch; r++) {
     const double before = r * length, added = min(length, a.batch - r * length);

@@ -24,8 +24,9 @@ FCDD_KERNEL void FCDD_BOUNDS(block_threads, 3) add_up_slices(PostBackward a, dou
   FCDD_SHARED_ARRAY(double, shared, [2 * V * block_threads]);
   const int64_t channels = a.view.channels;
   const int64_t channel = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * V;
+  const bool inside = channel < channels;
   double sums[2 * V] = {};
-  if (channel < channels) {
+  if (inside) {
     const Affine<V> affine = affine_of<V>(a.view, channel);
     const unsigned first = blockIdx.x * a.cells_per_slice;
     const unsigned last = min(first + a.cells_per_slice, a.cells);
@@ -47,7 +48,7 @@ FCDD_KERNEL void FCDD_BOUNDS(block_threads, 3) add_up_slices(PostBackward a, dou
   }
   sum_rows(sums, shared, static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x),
            static_cast<int>(blockDim.x), static_cast<int>(blockDim.y));
-  if (threadIdx.y > 0 || channel >= channels) return;
+  if (threadIdx.y > 0 || !inside) return;
   double* slot = slots + int64_t{blockIdx.x} * 2 * channels + channel;
   FCDD_UNROLL
   for (int i = 0; i < V; i++) slot[i] = sums[i], slot[channels + i] = sums[V + i];
@@ -69,8 +70,9 @@ FCDD_KERNEL void finish_channels(Totals a, int64_t channels) {
   constexpr int rows = block_threads / channels_per_block;
   FCDD_SHARED_ARRAY(double, shared, [2 * block_threads]);
   const int64_t channel = int64_t{blockIdx.x} * channels_per_block + threadIdx.x;
+  const bool inside = channel < channels;
   double sums[2] = {};
-  if (channel < channels) {
+  if (inside) {
     for (unsigned slice = threadIdx.y; slice < a.slices; slice += rows) {
       const double* slot = a.slots + int64_t{slice} * 2 * channels + channel;
       sums[0] += slot[0];
@@ -79,7 +81,7 @@ FCDD_KERNEL void finish_channels(Totals a, int64_t channels) {
   }
   sum_rows(sums, shared, static_cast<int>(threadIdx.y * channels_per_block + threadIdx.x), channels_per_block,
            rows);
-  if (threadIdx.y > 0 || channel >= channels) return;
+  if (threadIdx.y > 0 || !inside) return;
   const double inv_std = static_cast<double>(a.inv_std[channel]);
   const double scale = a.gamma != nullptr ? inv_std * static_cast<double>(a.gamma[channel]) : inv_std;
   a.factor[channel] = static_cast<float>(-scale * sums[1] * inv_std * inv_std / a.count);

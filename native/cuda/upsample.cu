@@ -44,14 +44,14 @@ uint64_t round_up(uint64_t value) {
 
 // Doubles and floats of each part, in the order of UpsampleWorkspace.
 struct Parts {
-  uint64_t partial, slope, low, wide;
+  uint64_t partial, slope, wide, low;
   Parts(const FcddUpsampleProblem& p, int n) {
     const auto images = static_cast<uint64_t>(n), high = static_cast<uint64_t>(p.in_height);
     partial = round_up(images * static_cast<uint64_t>(map_tile(p).count()) * 3), slope = round_up(images);
-    low = round_up(images * high * static_cast<uint64_t>(p.in_width));
     wide = round_up(images * high * static_cast<uint64_t>(p.width));
+    low = round_up(images * high * static_cast<uint64_t>(p.in_width));
   }
-  uint64_t doubles() const { return partial + slope + (low + wide) / 2; }
+  uint64_t doubles() const { return partial + slope + (wide + low) / 2; }
 };
 
 }  // namespace
@@ -89,8 +89,8 @@ UpsampleWorkspace upsample_workspace(const CudaDevice& device, const FcddUpsampl
   UpsampleWorkspace w{};
   w.partial = at<double>(device, buffer, parts.doubles(), name);
   w.slope = w.partial + parts.partial;
-  w.low = reinterpret_cast<float*>(w.slope + parts.slope);
-  w.wide = w.low + parts.low;
+  w.wide = reinterpret_cast<float*>(w.slope + parts.slope);
+  w.low = w.wide + parts.wide;
   return w;
 }
 

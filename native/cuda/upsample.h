@@ -25,11 +25,11 @@ void spread_y(const CudaDevice& device, const FcddUpsampleProblem& p, int n, con
               const float* wide, float* full);
 
 // What loss, score and upsample keep in the workspace: the partial sums of the pixel-wise loss, three doubles
-// per tile, its slope per image, low maps and wide maps.
+// per tile, its slope per image, wide maps and low maps.
 struct UpsampleWorkspace {
   double* partial;
   double* slope;
-  float *low, *wide;
+  float *wide, *low;
 };
 
 // Tiles of a full map: the block's threads lie over columns first; a thread takes tile_rows rows.
