@@ -124,8 +124,7 @@ uint64_t augment_workspace_bytes(const CudaDevice& device, const FcddAugment& a)
 void augment(CudaDevice& device, const FcddAugment& a) {
   check_augment(a);
   require(a.batch <= INT32_MAX / augment_slices, "augment: the batch is too large");
-  require(int64_t{a.pipeline.height} * a.pipeline.width <= INT32_MAX,
-          "augment: the network's input is too large");
+  require(input_values(a.pipeline) <= INT32_MAX, "augment: the network's input is too large");
   const AugmentBatch b = batch_of(device, a);
   const PlanInput input = plan_input(device, a);
   launch_plan(device.stream, b, input);

@@ -63,18 +63,21 @@ FCDD_KERNEL void noisy_kernel(AugmentBatch b, int slices) {
   const uint8_t* bytes = b.bytes + at.sample * n;
   float* x = b.x + at.sample * n;
   const Draws draws = s.plan.key.stream(Purpose::PixelNormals);
+  const bool whole = n % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;  // one store for four values
   const Range quads = slice_range((n + 3) / 4, at.slice, slices);
   double sums[1] = {0};
   for (int64_t quad = quads.first + threadIdx.x; quad < quads.past; quad += augment_threads) {
     const Philox4 bits = draws.block(static_cast<uint32_t>(quad));
+    float v[4];
     FCDD_UNROLL
     for (int k = 0; k < 4; k++) {
       const int64_t i = 4 * quad + k;
-      if (i >= n) continue;
-      const float v = noisy_value(b.pipeline, scale, bytes[i], bits.v[k]);
-      x[i] = v;
-      sums[0] += v;
+      if (i >= n) break;
+      v[k] = noisy_value(b.pipeline, scale, bytes[i], bits.v[k]);
+      sums[0] += v[k];
+      if (!whole) x[i] = v[k];
     }
+    if (whole) *reinterpret_cast<float4*>(x + 4 * quad) = make_float4(v[0], v[1], v[2], v[3]);
   }
   block_sums(sums, warps);
   if (threadIdx.x == 0) b.sums[at.sample].noisy[at.slice] = sums[0];
@@ -183,7 +186,7 @@ FCDD_KERNEL void finish_kernel(AugmentBatch b, int slices) {
   const Finish& f = shared_finish[0];
   const bool noisy = s.plan.pixel_noise != 0;
   for (int64_t i = range.first + threadIdx.x; i < range.past; i += augment_threads) {
-    const int c = C == 1 ? 0 : static_cast<int>(i % C);
+    const int c = C == 1 ? 0 : static_cast<int>(static_cast<uint32_t>(i) % C);
     const float v = noisy ? x[i] : static_cast<float>(bytes[i] - f.centre);
     x[i] = v * f.gain[c] + f.bias[c];
   }
