@@ -66,8 +66,10 @@ fashion_data() {
 train_by_command_line() {
   [ -n "$node" ] || { say='no Node'; return 3; }
   can_build_addon || { say='no built dist/ or no node_modules'; return 3; }
+  [ "$built" = 1 ] || { say='the library was not built'; return 3; }
+  say='compiling the addon failed'
+  limited "$cmake" --build "$build" --parallel "$jobs" --target fcdd_addon || return
   export FCDD_ADDON=$build/fcdd.node
-  [ -e "$FCDD_ADDON" ] || { say='the addon was not built'; return 3; }
   local code=0 folder epochs=20
   [ "$emulated" = 1 ] && epochs=1
   "$node" dist/cli/main.js doctor || true
