@@ -57,7 +57,12 @@ function runTests(program, filter, mutant, limit) {
   return new Promise((resolve) => {
     const start = performance.now();
     const child = spawn(program, filter, {
-      env: { ...process.env, FCDD_MUTANT: String(mutant), FCDD_CUDA_ORDERS: options.orders },
+      env: {
+        ...process.env,
+        FCDD_MUTANT: String(mutant),
+        FCDD_CUDA_ORDERS: options.orders,
+        FCDD_EMULATED_PAGES: '1',
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';

@@ -5,6 +5,8 @@
 // both).
 #include "cuda/runtime.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -25,12 +27,21 @@ constexpr size_t kBefore = 0, kBehind = 0;
 constexpr size_t kBefore = 1024, kBehind = 4096;
 #endif
 constexpr size_t kAlignment = 256;  // of cudaMalloc
+constexpr size_t kPage = 4096;
 constexpr unsigned char kPoison = 0xff;
 constexpr uint64_t kMemory = uint64_t{16} << 30;  // what the device claims to have
 
+struct Block {
+  uint64_t bytes;
+  bool pinned;
+  void* memory;   // what the host gave
+  size_t behind;  // bytes of the guard behind
+  char* page;     // protected, or null
+};
+
 struct Registry {
   std::mutex mutex;
-  std::map<char*, std::pair<uint64_t, bool>> blocks;  // bytes, pinned
+  std::map<char*, Block> blocks;  // by the address that kernels see
   uint64_t used = 0;
 };
 
@@ -68,17 +79,46 @@ bool untouched(const char* from, size_t bytes) {
   return std::memcmp(from, guard_for(from), bytes) == 0;
 }
 
+// FCDD_EMULATED_PAGES=1: each allocation ends at a page that nobody may touch, so that a read past its end
+// ends the process too. (A guard shows only what is written, or what NaN does to the results.)
+bool protects_pages() {
+  static const bool asked = kBehind > 0 && std::getenv("FCDD_EMULATED_PAGES") != nullptr;
+  return asked;
+}
+
+// Alignment 16 instead of cudaMalloc's 256, which no kernel needs: the end has to be near the page.
+Block allocate_before_page(uint64_t bytes, char** data) {
+  const uint64_t padded = (bytes + 15) / 16 * 16, room = (kBefore + padded + kPage - 1) / kPage * kPage;
+  Block block = {bytes, false, nullptr, padded - bytes, nullptr};
+  if (posix_memalign(&block.memory, kPage, room + kPage) != 0) return block;
+  block.page = static_cast<char*>(block.memory) + room;
+  *data = block.page - padded;
+  if (mprotect(block.page, kPage, PROT_NONE) != 0) block.page = nullptr;
+  return block;
+}
+
+Block allocate_plainly(uint64_t bytes, char** data) {
+  Block block = {bytes, false, nullptr, kBehind, nullptr};
+  if (posix_memalign(&block.memory, kAlignment, kBefore + bytes + kBehind) != 0) block.memory = nullptr;
+  *data = static_cast<char*>(block.memory) + kBefore;
+  return block;
+}
+
 void* allocate_guarded(uint64_t bytes, bool pinned) {
-  void* memory = nullptr;
-  if (bytes > uint64_t{1} << 40 || posix_memalign(&memory, kAlignment, kBefore + bytes + kBehind) != 0) {
+  char* data = nullptr;
+  Block block = {};
+  if (bytes < uint64_t{1} << 40) {
+    block = protects_pages() ? allocate_before_page(bytes, &data) : allocate_plainly(bytes, &data);
+  }
+  if (block.memory == nullptr) {
     throw Error("FCDD_OUT_OF_MEMORY", pinned ? "cudaHostAlloc: out of memory" : "cudaMalloc: out of memory");
   }
-  char* data = static_cast<char*>(memory) + kBefore;
   set_guard(data - kBefore, kBefore);
   std::memset(data, kPoison, bytes);
-  set_guard(data + bytes, kBehind);
+  set_guard(data + bytes, block.behind);
+  block.pinned = pinned;
   const std::lock_guard lock(registry().mutex);
-  registry().blocks[data] = {bytes, pinned};
+  registry().blocks[data] = block;
   registry().used += pinned ? 0 : bytes;
   return data;
 }
@@ -102,12 +142,13 @@ void check_guards(const char* op) {
   if (kBehind == 0) return;
   const std::lock_guard lock(registry().mutex);
   for (const auto& [data, block] : registry().blocks) {
-    const bool before = untouched(data - kBefore, kBefore), behind = untouched(data + block.first, kBehind);
+    const bool before = untouched(data - kBefore, kBefore),
+               behind = untouched(data + block.bytes, block.behind);
     if (before && behind) continue;
     set_guard(data - kBefore, kBefore);
-    set_guard(data + block.first, kBehind);
+    set_guard(data + block.bytes, block.behind);
     throw Error("FCDD_DEVICE", std::string(op) + " wrote " + (before ? "behind" : "before") +
-                                   " an allocation of " + std::to_string(block.first) + " bytes");
+                                   " an allocation of " + std::to_string(block.bytes) + " bytes");
   }
 }
 
@@ -163,13 +204,14 @@ void* allocate_pinned(uint64_t bytes) {
 
 void free_memory(void* data) noexcept {
   if (data == nullptr) return;
-  char* block = static_cast<char*>(data);
   const std::lock_guard lock(registry().mutex);
-  const auto found = registry().blocks.find(block);
+  const auto found = registry().blocks.find(static_cast<char*>(data));
   if (found == registry().blocks.end()) return;
-  registry().used -= found->second.second ? 0 : found->second.first;
+  const Block block = found->second;
+  registry().used -= block.pinned ? 0 : block.bytes;
   registry().blocks.erase(found);
-  std::free(block - kBefore);
+  if (block.page != nullptr) mprotect(block.page, kPage, PROT_READ | PROT_WRITE);
+  std::free(block.memory);
 }
 
 void copy_to_device(Stream, void* to, const void* from, uint64_t bytes) {
