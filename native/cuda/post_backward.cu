@@ -18,6 +18,12 @@ constexpr unsigned cells_per_thread = 4;  // of the last pass
 constexpr unsigned least_per_slice = 8;   // cells of a thread, so that slots are small beside the input
 constexpr unsigned most_slices = 1024;    // several blocks per multiprocessor of the largest devices
 
+template <int N>
+FCDD_GPU void move_run(float (&run)[N], double (&sums)[N]) {
+  FCDD_UNROLL
+  for (int i = 0; i < N; i++) sums[i] += static_cast<double>(run[i]), run[i] = 0;
+}
+
 // Slot of a slice: sum(g), then sum(g (x - mean)), all channels each.
 template <PoolKind Pool, int V>
 FCDD_KERNEL void FCDD_BOUNDS(block_threads, 3) add_up_slices(PostBackward a, double* slots) {
@@ -30,21 +36,22 @@ FCDD_KERNEL void FCDD_BOUNDS(block_threads, 3) add_up_slices(PostBackward a, dou
     const Affine<V> affine = affine_of<V>(a.view, channel);
     const unsigned first = blockIdx.x * a.cells_per_slice;
     const unsigned last = min(first + a.cells_per_slice, a.cells);
-    for (unsigned start = first + threadIdx.y; start < last; start += cells_per_run * blockDim.y) {
-      float run[2 * V] = {};
-      const unsigned end = min(start + cells_per_run * blockDim.y, last);
-      for (unsigned cell = start; cell < end; cell += blockDim.y) {
-        for_cell<Pool, V>(a, affine, cell, channel, [&](int64_t, const float(&x)[V], const float(&g)[V]) {
-          FCDD_UNROLL
-          for (int i = 0; i < V; i++) {
-            run[i] += g[i];
-            run[V + i] = fmaf(g[i], x[i] - affine.mean[i], run[V + i]);
-          }
-        });
+    float run[2 * V] = {};
+    unsigned length = 0;
+    for (unsigned cell = first + threadIdx.y; cell < last; cell += blockDim.y) {
+      for_cell<Pool, V>(a, affine, cell, channel, [&](int64_t, const float(&x)[V], const float(&g)[V]) {
+        FCDD_UNROLL
+        for (int i = 0; i < V; i++) {
+          run[i] += g[i];
+          run[V + i] = fmaf(g[i], x[i] - affine.mean[i], run[V + i]);
+        }
+      });
+      if (++length == cells_per_run) {
+        move_run(run, sums);
+        length = 0;
       }
-      FCDD_UNROLL
-      for (int i = 0; i < 2 * V; i++) sums[i] += static_cast<double>(run[i]);
     }
+    move_run(run, sums);
   }
   sum_rows(sums, shared, static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x),
            static_cast<int>(blockDim.x), static_cast<int>(blockDim.y));
