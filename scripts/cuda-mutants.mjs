@@ -116,6 +116,13 @@ function files() {
   return readdirSync(folder).filter((name) => /\.(cu|h)$/.test(name) && !skipped.test(name));
 }
 
+/** A number that depends on the key alone, so that a change to one file does not rebuild the others (FNV-1a). */
+function numberOf(key) {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(key)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 1;
+}
+
 /** All faults with their numbers and keys. A key stays the same while its function does. */
 function allEdits() {
   const list = [];
@@ -127,15 +134,18 @@ function allEdits() {
       const stem = `${file} ${edit.name}: ${edit.kind}: ${line}`;
       const count = (seen.get(stem) ?? 0) + 1;
       seen.set(stem, count);
+      const key = count > 1 ? `${stem} #${count}` : stem;
       list.push({
         ...edit,
         file,
-        number: list.length,
-        key: count > 1 ? `${stem} #${count}` : stem,
+        key,
+        number: numberOf(key),
         line: text.slice(0, edit.from).split('\n').length,
       });
     }
   }
+  if (new Set(list.map(({ number }) => number)).size !== list.length)
+    throw new Error('two faults share a number');
   return list;
 }
 

@@ -3,6 +3,7 @@
 // a `<` of device code becomes `<=`, a `>=` becomes `>`.
 //
 //   node scripts/cuda-mutate.mjs [--sample N] [--seed S] [--only TEXT] [--orders 4] [--jobs 2] [--build build/native] [--list]
+//                                [--program FILE: one that is built already]
 //
 // All faults are compiled into one program, each behind a switch that FCDD_MUTANT throws, so that the cost of a fault
 // is that of a run. A fault that no test notices is a survivor and needs a reason in
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     orders: { type: 'string', default: '4' },
     jobs: { type: 'string', default: String(jobs) },
     build: { type: 'string', default: 'build/native' },
+    program: { type: 'string' },
     list: { type: 'boolean', default: false },
   },
 });
@@ -164,8 +166,8 @@ if (options.list) {
 }
 requireToolchain();
 const reasons = JSON.parse(readFileSync(join(root, 'native', 'cuda', 'mutation-survivors.json'), 'utf8'));
-writeMutants(sources);
-const program = build(join(root, options.build), sources);
+if (options.program === undefined) writeMutants(sources);
+const program = options.program ?? build(join(root, options.build), sources);
 
 let chosen = mutants.filter(({ key }) => options.only === undefined || key.includes(options.only));
 if (options.sample !== undefined) chosen = sampled(chosen, Number(options.sample), options.seed);
