@@ -104,7 +104,7 @@ FCDD_KERNEL void finish_samples(int tiles, double pixels, const double* partial,
 FCDD_KERNEL void masks_to_wide(Axis y, int64_t rows, int columns, double pixels, const float* taps,
                                const uint8_t* masks, const double* slope, float* wide) {
   const Position at = position();
-  if (at.row >= rows || at.column >= columns) return;
+  if (outside(at, rows, columns)) return;
   const int64_t image = at.row / y.low;
   const uint8_t* column = masks + image * y.full * columns + at.column;
   const auto inside = static_cast<float>(slope[image] / pixels), outside = static_cast<float>(1 / pixels);
@@ -117,7 +117,7 @@ FCDD_KERNEL void masks_to_wide(Axis y, int64_t rows, int columns, double pixels,
 FCDD_KERNEL void wide_to_gradient(Axis x, int64_t rows, double per_sample, const float* taps,
                                   const float* wide, const float* z, float* dz) {
   const Position at = position();
-  if (at.row >= rows || at.column >= x.low) return;
+  if (outside(at, rows, x.low)) return;
   const float* row = wide + at.row * x.full;
   const double map = static_cast<double>(gather(x, taps, at.column, [&](int o) { return row[o]; }));
   const int64_t i = at.row * x.low + at.column;

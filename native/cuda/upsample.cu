@@ -7,14 +7,14 @@ namespace {
 
 FCDD_KERNEL void low_to_wide(Axis x, int64_t rows, const float* taps, const float* low, float* wide) {
   const Position at = position();
-  if (at.row >= rows || at.column >= x.full) return;
+  if (outside(at, rows, x.full)) return;
   wide[at.row * x.full + at.column] = spread(x, taps, at.column, low + at.row * x.low, 1);
 }
 
 FCDD_KERNEL void wide_to_full(Axis y, int64_t rows, int columns, const float* taps, const float* wide,
                               float* full) {
   const Position at = position();
-  if (at.row >= rows || at.column >= columns) return;
+  if (outside(at, rows, columns)) return;
   const int64_t image = at.row / y.full;
   const float* column = wide + image * y.low * columns + at.column;
   full[at.row * columns + at.column] =
@@ -24,7 +24,7 @@ FCDD_KERNEL void wide_to_full(Axis y, int64_t rows, int columns, const float* ta
 FCDD_KERNEL void full_to_wide(Axis y, int64_t rows, int columns, const float* taps, const float* full,
                               float* wide) {
   const Position at = position();
-  if (at.row >= rows || at.column >= columns) return;
+  if (outside(at, rows, columns)) return;
   const int64_t image = at.row / y.low;
   const float* column = full + image * y.full * columns + at.column;
   wide[at.row * columns + at.column] = gather(y, taps, static_cast<int>(at.row - image * y.low),
@@ -33,7 +33,7 @@ FCDD_KERNEL void full_to_wide(Axis y, int64_t rows, int columns, const float* ta
 
 FCDD_KERNEL void wide_to_low(Axis x, int64_t rows, const float* taps, const float* wide, float* low) {
   const Position at = position();
-  if (at.row >= rows || at.column >= x.low) return;
+  if (outside(at, rows, x.low)) return;
   const float* row = wide + at.row * x.full;
   low[at.row * x.low + at.column] = gather(x, taps, at.column, [&](int o) { return row[o]; });
 }

@@ -96,6 +96,11 @@ FCDD_GPU Position position() {
           static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x)};
 }
 
+// The last blocks reach beyond the plane.
+FCDD_GPU bool outside(const Position& at, int64_t rows, int columns) {
+  return at.row >= rows || at.column >= columns;
+}
+
 struct PlaneShape {
   dim3 grid, block;
 };
