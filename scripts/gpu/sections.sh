@@ -32,7 +32,7 @@ build_all() {
     options+=(-DFCDD_CUDA_EMULATED=ON -DFCDD_CUDA=OFF)
     targets=(fcdd_cuda_emulated_library fcdd_cuda_tests fcdd_cuda_verify fcdd_cuda_bench)
   fi
-  if can_build_addon; then
+  if [ "$emulated" = 0 ] && can_build_addon; then
     options+=("-DFCDD_NODE_INCLUDES=$root/node_modules/node-api-headers/include;$root/node_modules/node-addon-api")
   fi
   first_command ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
