@@ -1,7 +1,8 @@
 // Builds the addon: build/Release/fcdd.node. npm runs it on install; by hand: npm run build:addon.
 // FCDD_BUILD_TYPE=Debug builds into build/Debug, FCDD_SANITIZE=address,undefined into build/Release-address-undefined.
-// With nvcc there, libfcdd_cuda.so is built beside it; FCDD_CUDA=OFF leaves it out, FCDD_CUDA=ON fails without nvcc,
-// FCDD_CUDA_ARCHITECTURES=80-real,90a-real builds fewer architectures, FCDD_CUDA_EMULATED=ON adds libfcdd_cuda_emulated.so.
+// With nvcc there, libfcdd_cuda.so is built beside it, for this machine's GPUs (FCDD_CUDA_ARCHITECTURES=80-real,90a-real
+// names others, FCDD_CUDA_ARCHITECTURES= takes all that nvcc knows); FCDD_CUDA=OFF leaves it out, FCDD_CUDA=ON fails
+// without nvcc, FCDD_CUDA_EMULATED=ON adds libfcdd_cuda_emulated.so.
 // Nothing is downloaded: Node's headers come from the package node-api-headers. What is up to date stays.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,11 +12,11 @@ import { dropStaleBuild, generator, jobs, requireToolchain, root, run, variant }
 requireToolchain();
 const { type, folder, options } = variant();
 dropStaleBuild(folder);
-const cuda = Object.fromEntries(
-  ['FCDD_CUDA', 'FCDD_CUDA_ARCHITECTURES', 'FCDD_CUDA_EMULATED']
-    .filter((name) => process.env[name] !== undefined)
-    .map((name) => [name, process.env[name].replaceAll(',', ';')]),
-);
+const cuda = {
+  FCDD_CUDA: process.env.FCDD_CUDA ?? 'AUTO',
+  FCDD_CUDA_ARCHITECTURES: (process.env.FCDD_CUDA_ARCHITECTURES ?? 'local').replaceAll(',', ';'),
+  FCDD_CUDA_EMULATED: process.env.FCDD_CUDA_EMULATED ?? 'OFF',
+};
 
 // A user's newer compiler must not stop an install with a new warning; in a checkout it should.
 const definitions = { ...options, ...cuda, FCDD_WERROR: existsSync(join(root, '.git')) ? 'ON' : 'OFF' };
@@ -33,5 +34,5 @@ function cmakeJs(command) {
   ]);
 }
 // `build` alone keeps the options of an earlier build.
-if (Object.keys(cuda).length > 0) cmakeJs('configure');
+cmakeJs('configure');
 cmakeJs('build');

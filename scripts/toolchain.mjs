@@ -115,3 +115,24 @@ export function run(command, args) {
 }
 
 export const jobs = String(availableParallelism());
+
+/**
+ * Builds the engine with its C++ tests, no Node involved, and returns the build folder. The CUDA kernels are compiled
+ * for this machine's processor, with the emulation of native/cuda/emulation.
+ */
+export function buildTests() {
+  requireToolchain();
+  const { type, folder, options } = variant('native');
+  dropStaleBuild(folder);
+  const chosen = {
+    CMAKE_BUILD_TYPE: type,
+    FCDD_TESTS: 'ON',
+    FCDD_CUDA: 'OFF',
+    FCDD_CUDA_EMULATED: 'ON',
+    ...options,
+  };
+  const definitions = Object.entries(chosen).map(([name, value]) => `-D${name}=${value}`);
+  run('cmake', ['-S', root, '-B', folder, '-G', generator(), ...definitions]);
+  run('cmake', ['--build', folder, '--parallel', jobs]);
+  return folder;
+}

@@ -2,7 +2,8 @@
 # FCDD_CUDA_TARGETS of architectures. Without nvcc it says so in one line and costs no time.
 set(FCDD_CUDA AUTO CACHE STRING "Build libfcdd_cuda.so: AUTO (when nvcc is found), ON (fail without it) or OFF")
 set_property(CACHE FCDD_CUDA PROPERTY STRINGS AUTO ON OFF)
-set(FCDD_CUDA_ARCHITECTURES "" CACHE STRING "GPU architectures, e.g. 80-real;90a-real (empty: all the compiler knows)")
+set(FCDD_CUDA_ARCHITECTURES "" CACHE STRING
+  "GPU architectures, e.g. 80-real;90a-real (empty: all the compiler knows; local: this machine's GPUs)")
 
 # Sets CMAKE_CUDA_COMPILER when nvcc is named by CUDACXX, CUDA_HOME, CUDA_PATH or PATH, or lies in CUDA's default folder,
 # and compiles. (CMake's own test comes only when there is something to test.)
@@ -33,6 +34,24 @@ function(fcdd_known_architectures result)
   set(${result} ${chosen} PARENT_SCOPE)
 endfunction()
 
+# Those of this machine's GPUs; without one 80 and its PTX, which every later GPU's driver can compile. All of them take
+# minutes, which somebody who installs from source should not wait for.
+function(fcdd_local_architectures result)
+  execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+    OUTPUT_VARIABLE found ERROR_QUIET RESULT_VARIABLE failed)
+  string(REGEX MATCHALL "[0-9]+\\.[0-9]" found "${found}")
+  set(chosen "")
+  foreach(capability ${found})
+    string(REPLACE "." "" number ${capability})
+    list(APPEND chosen ${number}-real)
+  endforeach()
+  list(REMOVE_DUPLICATES chosen)
+  if(failed OR NOT chosen)
+    set(chosen 80)
+  endif()
+  set(${result} ${chosen} PARENT_SCOPE)
+endfunction()
+
 set(FCDD_CUDA_FOUND FALSE)
 if(NOT FCDD_CUDA STREQUAL "OFF" AND NOT FCDD_SANITIZE)
   fcdd_find_nvcc()
@@ -55,6 +74,8 @@ if(FCDD_CUDA_FOUND)
   set(FCDD_CUDA_TARGETS ${FCDD_CUDA_ARCHITECTURES})
   if(NOT FCDD_CUDA_TARGETS)
     fcdd_known_architectures(FCDD_CUDA_TARGETS)
+  elseif(FCDD_CUDA_TARGETS STREQUAL "local")
+    fcdd_local_architectures(FCDD_CUDA_TARGETS)
   endif()
   message(STATUS "CUDA: libfcdd_cuda.so by nvcc ${CMAKE_CUDA_COMPILER_VERSION} for ${FCDD_CUDA_TARGETS}")
 endif()
