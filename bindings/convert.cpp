@@ -203,6 +203,10 @@ TrainerOptions read_trainer_options(Fields& f) {
   o.seed = f.seed("seed");
   o.repeat = f.integer_or("repeat", 1, 1, 1 << 20);
   o.keep_activations = f.flag_or("keepActivations", false);
+  if (f.has("memoryBudget")) {
+    o.memory_budget = static_cast<uint64_t>(
+        read_integer(f.raw("memoryBudget"), f.path("memoryBudget"), 1, int64_t{1} << 53));
+  }
   if (f.has("pipeline")) o.pipeline = read_pipeline(f.raw("pipeline"), f.path("pipeline"));
   if (f.has("supervision")) o.supervision = read_supervision(f.raw("supervision"), f.path("supervision"));
   return o;

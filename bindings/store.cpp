@@ -1,5 +1,6 @@
 // Image stores: bytes in JavaScript -> resident bytes on the device.
 #include "convert.h"
+#include "fcdd/draws.h"
 #include "results.h"
 #include "wrappers.h"
 
@@ -18,8 +19,8 @@ void require_range(uint64_t offset, uint64_t length, uint64_t size, const std::s
 
 FcddImage read_image(Fields& f, int channels, uint64_t size) {
   FcddImage image{};
-  image.height = f.integer("height", 1, 1 << 15);
-  image.width = f.integer("width", 1, 1 << 15);
+  image.height = f.integer("height", 1, longest_side - 1);
+  image.width = f.integer("width", 1, longest_side - 1);
   image.label = f.integer("label", 0, 1);
   const uint64_t area = static_cast<uint64_t>(image.height) * image.width;
   image.pixels = static_cast<uint64_t>(read_integer(f.raw("pixels"), f.path("pixels"), 0, INT64_MAX));

@@ -81,6 +81,7 @@ InferResult Network::infer(const ImageStore& store, const FcddPipeline& pipeline
   }
   InferResult result;
   if (count == 0) return result;
+  store.check_crops(pipeline, first, count);
   Inference& inference = inference_of(*impl_, count);
   const Device& device = *impl_->device;
   FcddAugment a{};

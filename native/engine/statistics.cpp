@@ -103,6 +103,7 @@ ImageStatistics image_statistics(const ImageStore& store, FcddPipeline test_pipe
                     std::to_string(p.height) + "x" + std::to_string(p.width) + "x" +
                     std::to_string(p.channels));
   }
+  store.check_crops(p, 0, store.store().count);
   const size_t channels = static_cast<size_t>(p.channels);
   const double pixels = static_cast<double>(p.height) * p.width;
   ImageStatistics result{std::vector<double>(channels, 0), std::vector<double>(channels, 0),

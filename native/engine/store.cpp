@@ -1,18 +1,17 @@
 // A store of images: checked once, then resident on the device as bytes beside the table that names them.
 #include "engine/transfer.h"
+#include "fcdd/augment_check.h"
 
 namespace fcdd {
 namespace {
-
-constexpr int32_t kLargestSide = 1 << 15;
 
 void check_image(const FcddImage& image, size_t index, int channels, uint64_t size) {
   const auto refuse = [&](const std::string& why) {
     throw Error("FCDD_INVALID_ARGUMENT", "image " + std::to_string(index) + " of the store " + why);
   };
-  if (image.height < 1 || image.width < 1 || image.height > kLargestSide || image.width > kLargestSide) {
-    refuse("needs a height and width from 1 to 32768, got " + std::to_string(image.height) + "x" +
-           std::to_string(image.width));
+  if (!extents_allowed(image)) {
+    refuse("needs a height and width from 1 to " + std::to_string(longest_side - 1) + ", got " +
+           std::to_string(image.height) + "x" + std::to_string(image.width));
   }
   if (image.label != 0 && image.label != 1)
     refuse("needs a label of 0 or 1, got " + std::to_string(image.label));
@@ -38,7 +37,7 @@ void check_mask(const FcddImage& image, size_t index, const uint8_t* bytes) {
 
 ImageStore::ImageStore(std::shared_ptr<Device> device, int channels, const std::vector<FcddImage>& images,
                        const uint8_t* bytes, uint64_t size)
-    : device_(std::move(device)) {
+    : device_(std::move(device)), images_(images) {
   if (channels != 1 && channels != 3) {
     throw Error("FCDD_INVALID_ARGUMENT",
                 "a store's images have 1 or 3 channels, got " + std::to_string(channels));
@@ -57,6 +56,11 @@ ImageStore::ImageStore(std::shared_ptr<Device> device, int channels, const std::
             channels};
   upload_bytes(*device_, store_.bytes, bytes, size);
   upload_bytes(*device_, store_.images, images.data(), table);
+}
+
+void ImageStore::check_crops(const FcddPipeline& pipeline, int first, int count) const {
+  check_pipeline(pipeline);
+  for (int i = first; i < first + count; i++) check_crop(pipeline, images_[static_cast<size_t>(i)], i);
 }
 
 }  // namespace fcdd

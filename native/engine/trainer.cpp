@@ -49,6 +49,7 @@ void check_data(const Network::Impl& network, const TrainerOptions& o) {
           "the probability of an anomaly must be between 0 and 1");
   const bool exposes = o.supervision.mode != FCDD_UNSUPERVISED && o.supervision.source == FCDD_EXPOSURE;
   require(!exposes || o.exposure != nullptr, "supervision by exposure needs an exposure store");
+  o.images->check_crops(p, 0, o.images->store().count);
 }
 
 const TrainerOptions& checked(const Network::Impl& network, const TrainerOptions& options) {
@@ -57,11 +58,42 @@ const TrainerOptions& checked(const Network::Impl& network, const TrainerOptions
   return options;
 }
 
-TrainingPlanOptions plan_options(const TrainerOptions& o) {
+int64_t positions_of(const TrainerOptions& o) {
+  if (o.images == nullptr) return 0;
+  const int64_t normals = static_cast<int64_t>(o.images->store().count) * o.repeat;
+  const bool appended = o.supervision.offline != 0 && o.supervision.mode != FCDD_UNSUPERVISED;
+  return appended ? 2 * normals : normals;
+}
+
+// A batch from the stores, without order, position and results.
+FcddAugment augment_of(const TrainerOptions& o) {
+  FcddAugment a{};
+  a.pipeline = o.pipeline;
+  a.supervision = o.supervision;
+  a.images = o.images->store();
+  if (o.exposure != nullptr) a.exposure = o.exposure->store();
+  a.batch = o.batch;
+  return a;
+}
+
+// Of the input pipeline; 0 without data.
+uint64_t workspace_bytes(const Device& device, const TrainerOptions& o) {
+  if (o.images == nullptr) return 0;
+  const FcddAugment a = augment_of(o);
+  return device.table().augment_workspace_bytes(device.handle(), &a);
+}
+
+uint64_t order_bytes(const TrainerOptions& o) {
+  return static_cast<uint64_t>(positions_of(o)) * sizeof(int32_t);
+}
+
+TrainingPlanOptions plan_options(const Network::Impl& network, const TrainerOptions& o) {
   return {.batch = o.batch,
           .adam = o.optimiser.kind == FCDD_ADAM,
           .pixelwise = o.pixelwise,
-          .keep_activations = o.keep_activations};
+          .keep_activations = o.keep_activations,
+          .budget = o.memory_budget,
+          .beside = network.arena->bytes() + order_bytes(o) + workspace_bytes(*network.device, o)};
 }
 
 void check_bits(const std::vector<uint8_t>& values, size_t count, const std::string& what) {
@@ -77,24 +109,14 @@ Trainer::Impl::Impl(Network& network_, const TrainerOptions& options_)
     : network(network_.impl()),
       device(*network.device),
       options(checked(network, options_)),
-      run(network, plan_options(options), options.sigma) {
+      run(network, plan_options(network, options), options.sigma) {
   if (options.images == nullptr) return;
-  order = std::make_unique<Arena>(network.device, static_cast<uint64_t>(positions()) * sizeof(int32_t));
-  FcddAugment a{};
-  a.pipeline = options.pipeline;
-  a.supervision = options.supervision;
-  a.images = options.images->store();
-  if (options.exposure != nullptr) a.exposure = options.exposure->store();
-  a.batch = options.batch;
-  workspace =
-      std::make_unique<Arena>(network.device, device.table().augment_workspace_bytes(device.handle(), &a));
+  order = std::make_unique<Arena>(network.device, order_bytes(options));
+  workspace = std::make_unique<Arena>(network.device, workspace_bytes(device, options));
 }
 
 int64_t Trainer::Impl::positions() const {
-  if (options.images == nullptr) return 0;
-  const int64_t normals = static_cast<int64_t>(options.images->store().count) * options.repeat;
-  const bool appended = options.supervision.offline != 0 && options.supervision.mode != FCDD_UNSUPERVISED;
-  return appended ? 2 * normals : normals;
+  return positions_of(options);
 }
 
 FcddAugment Trainer::Impl::batch_of(uint32_t epoch, int64_t first, int batch) {
@@ -104,11 +126,7 @@ FcddAugment Trainer::Impl::batch_of(uint32_t epoch, int64_t first, int batch) {
     has_order = true;
     order_epoch = epoch;
   }
-  FcddAugment a{};
-  a.pipeline = options.pipeline;
-  a.supervision = options.supervision;
-  a.images = options.images->store();
-  if (options.exposure != nullptr) a.exposure = options.exposure->store();
+  FcddAugment a = augment_of(options);
   a.order = order->slice(0, order->bytes());
   a.seed = options.seed;
   a.epoch = epoch;

@@ -1,6 +1,7 @@
 #include "engine/training_plan.h"
 
 #include <algorithm>
+#include <string>
 
 #include "engine/network_impl.h"
 
@@ -189,6 +190,54 @@ class Planning {
   MemoryPlanner planner_, kept_;
 };
 
+constexpr int kChunkMultiple = 16;  // see TrainingPlanOptions::chunk
+
+TrainingPlan planned(const Network::Impl& network, TrainingPlanOptions options, int batch, bool recompute,
+                     int chunk) {
+  options.batch = batch;
+  options.recompute = recompute;
+  options.chunk = chunk;
+  return Planning(network, options).run();
+}
+
+bool fits(const TrainingPlan& plan) {
+  return plan.bytes() + plan.options.beside <= plan.options.budget;
+}
+
+std::string mebibytes(uint64_t bytes) {
+  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+}
+
+[[noreturn]] void over_budget(const Network::Impl& network, const TrainingPlan& smallest) {
+  const TrainingPlanOptions& o = smallest.options;
+  int fitting = 0;
+  for (int low = 1, high = o.batch - 1; low <= high;) {
+    const int middle = low + (high - low) / 2;
+    if (fits(planned(network, o, middle, true, kChunkMultiple))) {
+      fitting = middle;
+      low = middle + 1;
+    } else {
+      high = middle - 1;
+    }
+  }
+  throw Error("FCDD_OUT_OF_MEMORY",
+              "training with a batch of " + std::to_string(o.batch) + " needs at least " +
+                  mebibytes(smallest.bytes() + o.beside) + ", the memory budget is " + mebibytes(o.budget) +
+                  (fitting > 0 ? ": a batch of " + std::to_string(fitting) + " fits" : ": no batch fits"));
+}
+
+// Whole batches, then post steps computed again, then ever smaller chunks: each costs more time.
+TrainingPlan plan_within_budget(const Network::Impl& network, const TrainingPlanOptions& options) {
+  TrainingPlan plan = planned(network, options, options.batch, false, 0);
+  if (fits(plan)) return plan;
+  for (int chunk = options.batch;; chunk /= 2) {
+    const int whole = (chunk + kChunkMultiple - 1) / kChunkMultiple * kChunkMultiple;
+    plan = planned(network, options, options.batch, true, whole >= options.batch ? 0 : whole);
+    if (fits(plan)) return plan;
+    if (whole <= kChunkMultiple) over_budget(network, plan);
+  }
+}
+
 }  // namespace
 
 TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptions& options) {
@@ -200,6 +249,7 @@ TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptio
   if (network.trainable_bytes == 0) {
     throw Error("FCDD_INVALID_ARGUMENT", "all layers of the network are frozen: there is nothing to train");
   }
+  if (options.budget > 0) return plan_within_budget(network, options);
   if (options.recompute.has_value()) return Planning(network, options).run();
   TrainingPlanOptions chosen = options;
   chosen.recompute = false;

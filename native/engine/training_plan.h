@@ -29,6 +29,9 @@ struct TrainingPlanOptions {
   // see the whole batch, so results have the same bits for every chunk. A multiple of 16, which keeps chunks
   // 64-byte aligned.
   int chunk = 0;
+  // Bytes that the plan and `beside` (what else must be there) may take together; 0: no limit. With a budget
+  // `recompute` and `chunk` are chosen, the fastest that fit.
+  uint64_t budget = 0, beside = 0;
 };
 
 struct TrainingPlan {
@@ -56,7 +59,8 @@ struct TrainingPlan {
   uint64_t bytes() const { return step_bytes + kept_bytes; }
 };
 
-// Throws FCDD_INVALID_ARGUMENT when the network has nothing to train or no one-channel output.
+// Throws FCDD_INVALID_ARGUMENT when the network has nothing to train or no one-channel output, and
+// FCDD_OUT_OF_MEMORY when no plan fits the budget, with what is needed and the batch that would fit.
 TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptions& options);
 
 }  // namespace fcdd

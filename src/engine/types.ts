@@ -163,6 +163,11 @@ export interface TrainerOptions {
   repeat?: number;
   /** All activations of a step survive it, for lastActivations(); costs memory. */
   keepActivations?: boolean;
+  /**
+   * Bytes that network, step and input pipeline may take together; image stores are not counted. Memory is then traded
+   * for time (no bit changes), or creation throws FCDD_OUT_OF_MEMORY and says how much is needed.
+   */
+  memoryBudget?: number;
 }
 
 /** Means over the samples of the steps reported. `normal`/`anomalous` are null when there were none. */

@@ -58,6 +58,8 @@ export const trainOptionsSchema = z
     device: z.string(),
     /** Operands of convolutions on a GPU. */
     precision: z.enum(['float32', 'tf32', 'bf16']),
+    /** Bytes that training may take besides the images. */
+    memoryBudget: z.number().int().positive(),
     threads: z.number().int().positive().max(1024),
     evaluateAt: z.array(z.number().int().positive()),
     saveMaps: z.boolean(),
@@ -138,7 +140,7 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     schedule: pick(checked.schedule, defaults.schedule),
     sigma: pick(checked.sigma, defaults.sigma),
     quantile: pick(checked.quantile, defaults.quantile),
-    holdOut: pick(checked.holdOut, 0.1),
+    holdOut: pick(checked.holdOut, defaults.holdOut),
     falseAlarmRate: pick(checked.falseAlarmRate, 0.05),
     seed: pick(checked.seed, 0),
     device: pick(checked.device, 'auto'),

@@ -101,6 +101,7 @@ export async function prepareRun(
         pipeline: pipelines.train,
         supervision,
         repeat: dataset.repeat,
+        ...(config.memoryBudget === undefined ? {} : { memoryBudget: config.memoryBudget }),
         keepActivations: config.dumpStep !== undefined, // else later steps reuse their memory
       }),
     );
@@ -217,6 +218,7 @@ const notMethod = new Set([
   'epochs',
   'device',
   'precision',
+  'memoryBudget',
   'threads',
   'evaluateAt',
   'saveMaps',

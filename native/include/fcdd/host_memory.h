@@ -25,7 +25,8 @@ class HostMemory {
     const uint64_t rounded = (bytes + 63) / 64 * 64 + 64;  // never a null block; slack for whole-vector loads
     void* data = bytes > kAddressSpace ? nullptr : std::aligned_alloc(64, rounded);
     if (data == nullptr) {
-      throw Error("FCDD_OUT_OF_MEMORY", "cannot reserve " + std::to_string(bytes >> 20) + " MiB of memory");
+      throw Error("FCDD_OUT_OF_MEMORY", "cannot reserve " + std::to_string(bytes >> 20) +
+                                            " MiB of memory: lower the batch size or set --memory-budget");
     }
     const std::lock_guard lock(mutex_);
     blocks_[++last_] = {static_cast<std::byte*>(data), bytes};

@@ -62,11 +62,15 @@ class ImageStore {
              const uint8_t* bytes, uint64_t size);
   const FcddStore& store() const { return store_; }
   const std::shared_ptr<Device>& device() const { return device_; }
+  // Throws FCDD_INVALID_ARGUMENT naming the first of images [first, first+count) that the pipeline cannot
+  // crop. Devices whose steps run later than they are called could only say so in the middle of a run.
+  void check_crops(const FcddPipeline& pipeline, int first, int count) const;
 
  private:
   std::shared_ptr<Device> device_;
   std::unique_ptr<Arena> arena_;
   FcddStore store_{};
+  std::vector<FcddImage> images_;
 };
 
 // Constants of a user's own data, over all images of a store after the test transform.
@@ -142,6 +146,10 @@ struct TrainerOptions {
   double sigma = 0;  // pixelwise; 0: default_sigma
   OptimiserOptions optimiser{};
   bool keep_activations = false;  // all of them survive a step, for last_activations(); costs memory
+  // Bytes that the network's tensors, the training step and the input pipeline's workspace may take together
+  // (image stores are not counted); 0: no limit. The step then takes more time and less memory, or creation
+  // fails with FCDD_OUT_OF_MEMORY and how much is needed. Changes no bits.
+  uint64_t memory_budget = 0;
   // Data; absent for step() on explicit batches.
   const ImageStore* images = nullptr;
   const ImageStore* exposure = nullptr;
