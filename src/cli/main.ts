@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { packageVersion } from '../training/versions.js';
 import { bench } from './bench.js';
+import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
 import { models } from './models.js';
 import { exitCodes, failWith } from './output.js';
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
     .command(predict)
     .command(models)
     .command(bench)
+    .command(doctor)
     .demandCommand(1, 'Name a command. The first to try is: fcdd-native train')
     .strict()
     .recommendCommands()
