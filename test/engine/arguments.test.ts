@@ -39,10 +39,12 @@ describe('devices', () => {
     [
       'an unknown name',
       () => openDevice(untyped('gpu')),
-      /'auto', 'cpu' or 'reference' for name but received "gpu"/,
+      /'auto', 'cpu', 'cuda', .* or 'reference' for name but received "gpu"/,
     ],
     ['no name', () => openDevice(untyped(3)), /for name but received 3/],
-    ['CUDA', () => openDevice('cuda:1'), /no CUDA device yet, so 'cuda:1'/, 'FCDD_NO_DEVICE'],
+    ['CUDA without a number', () => openDevice(untyped('cuda:x')), /for name but received "cuda:x"/],
+    ['a precision', () => openDevice('cpu', untyped({ precision: 'fp16' })), /one of "float32", "tf32", "bf16" for options.precision/],
+    ['a precision of the GPU', () => openDevice('cpu', { precision: 'bf16' }), /the cpu device computes in float32/],
     [
       'threads',
       () => openDevice('cpu', { threads: 0 }),
