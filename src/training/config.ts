@@ -140,7 +140,7 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     schedule: pick(checked.schedule, defaults.schedule),
     sigma: pick(checked.sigma, defaults.sigma),
     quantile: pick(checked.quantile, defaults.quantile),
-    holdOut: pick(checked.holdOut, 0.1),
+    holdOut: pick(checked.holdOut, defaults.holdOut),
     falseAlarmRate: pick(checked.falseAlarmRate, 0.05),
     seed: pick(checked.seed, 0),
     device: pick(checked.device, 'auto'),

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { subset } from '../data/index.js';
 import type { Device, Network } from '../engine/types.js';
 import { baselineScores } from '../evaluation/baselines.js';
 import { rocAuc } from '../evaluation/roc.js';
@@ -13,6 +14,9 @@ import { runFiles, writeJson } from './run-folder.js';
 import { mapOf, type Scored, scoreImages } from './scoring.js';
 import { scoreSynthetic } from './synthetic.js';
 import type { TrainHooks } from './train.js';
+
+/** Training images that stand in for held-out ones on the scale of heatmaps, where none were held out. */
+const SCALE_IMAGES = 300;
 
 /**
  * After the last epoch: scores held-out and test images, calibrates, writes model, metrics and pictures, and marks the
@@ -50,7 +54,9 @@ export async function finishRun(
     evaluations: position.evaluations as EpochFigures[],
     warnings: dataset.warnings,
   };
-  const scale = scaleOf(held, synthetic?.scored ?? null, config.quantile, config.seed);
+  const first = Array.from({ length: Math.min(SCALE_IMAGES, run.training.records.length) }, (_, i) => i);
+  const calm = held.scores.length > 0 ? held : await score(subset(run.training, first).images);
+  const scale = scaleOf(calm, synthetic?.scored ?? null, config.quantile, config.seed);
   await writeModel(join(out, runFiles.model), {
     metadata: modelMetadata(run, held, threshold, scale),
     tensors: await modelTensors(network),
@@ -66,17 +72,16 @@ export async function finishRun(
 }
 
 /**
- * The range of values that heatmaps of single images are painted with: from held-out normal and synthetic anomalous
- * images, never from the image itself, so that a good image stays blue.
+ * The range of values that heatmaps of single images are painted with: from held-out normal images (training ones
+ * where none were held out) and synthetic anomalous ones, never from the image itself, so that a good image stays blue.
  */
 function scaleOf(
-  held: Scored,
+  normal: Scored,
   synthetic: Scored | null,
   quantile: number,
   seed: number,
-): { min: number; max: number } | null {
-  if (held.scores.length === 0) return null;
-  const maps = [held, ...(synthetic ? [synthetic] : [])].flatMap((scored, label) =>
+): { min: number; max: number } {
+  const maps = [normal, ...(synthetic ? [synthetic] : [])].flatMap((scored, label) =>
     Array.from(scored.scores, (_, index) => ({ map: mapOf(scored, index), label: label as 0 | 1 })),
   );
   return heatmapScale(maps, { quantile, seed });

@@ -25,6 +25,11 @@ export interface ReportInput {
   scored: Scored | null;
 }
 
+const summaryOf = (trained: number, held: number): string =>
+  held > 0
+    ? `FCDD trained on ${trained} normal images, ${held} held out for the threshold.`
+    : `FCDD trained on all ${trained} normal images; none were held out, so there is no threshold.`;
+
 /** Writes what people look at: tables, plots, pictures, and the page that shows them. */
 export async function writeReport(input: ReportInput): Promise<void> {
   const { run, out, position, metrics, scored } = input;
@@ -128,7 +133,7 @@ function page(
   const { height, width, channels } = network.input;
   return renderReport({
     title: `${dataset.name}: ${dataset.className}`,
-    summary: `FCDD trained on ${run.training.records.length} normal images, ${run.held.records.length} held out for the threshold.`,
+    summary: summaryOf(run.training.records.length, run.held.records.length),
     facts: [
       ['data set', `${dataset.name}, normal class ${dataset.className}`],
       ['network', `${config.model}, input ${height}×${width}×${channels}`],

@@ -29,6 +29,13 @@ describe('configuration of a run', () => {
     });
   });
 
+  it('trains benchmarks on every normal image, and keeps some of one’s own back for a threshold', () => {
+    const share = (dataset: string) => resolveConfig({ dataset, model: 'cnn224' }).config.holdOut;
+    expect(resolveConfig({ dataset: 'fashion-mnist', class: '0' }).config.holdOut).toBe(0);
+    expect([share('mvtec'), share('folder'), share('demo')]).toEqual([0.1, 0.1, 0.1]);
+    expect(resolveConfig({ dataset: 'fashion-mnist', class: '0', holdOut: 0.2 }).config.holdOut).toBe(0.2);
+  });
+
   it('takes cnn224 where the published net needs weights, and says so in one line', () => {
     const { config, notes } = resolveConfig({ dataset: 'mvtec' });
     expect(config).toMatchObject({

@@ -157,6 +157,7 @@ export const demoDefaults: TrainingDefaults = {
   quantile: 0.99,
   supervise: 'other',
   noise: 'confetti',
+  holdOut: 0.1,
 };
 
 /**
