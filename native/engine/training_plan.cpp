@@ -204,8 +204,10 @@ bool fits(const TrainingPlan& plan) {
   return plan.bytes() + plan.options.beside <= plan.options.budget;
 }
 
-std::string mebibytes(uint64_t bytes) {
-  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+// With one digit, so that a need and a budget that differ look different: one is rounded up, the other down.
+std::string mebibytes(uint64_t bytes, bool up) {
+  const uint64_t tenths = (bytes * 10 + (up ? (1 << 20) - 1 : 0)) >> 20;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MiB";
 }
 
 [[noreturn]] void over_budget(const Network::Impl& network, const TrainingPlan& smallest) {
@@ -222,7 +224,8 @@ std::string mebibytes(uint64_t bytes) {
   }
   throw Error("FCDD_OUT_OF_MEMORY",
               "training with a batch of " + std::to_string(o.batch) + " needs at least " +
-                  mebibytes(smallest.bytes() + o.beside) + ", the memory budget is " + mebibytes(o.budget) +
+                  mebibytes(smallest.bytes() + o.beside, true) + ", the memory budget is " +
+                  mebibytes(o.budget, false) +
                   (fitting > 0 ? ": a batch of " + std::to_string(fitting) + " fits" : ": no batch fits"));
 }
 

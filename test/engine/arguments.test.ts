@@ -43,8 +43,16 @@ describe('devices', () => {
     ],
     ['no name', () => openDevice(untyped(3)), /for name but received 3/],
     ['CUDA without a number', () => openDevice(untyped('cuda:x')), /for name but received "cuda:x"/],
-    ['a precision', () => openDevice('cpu', untyped({ precision: 'fp16' })), /one of "float32", "tf32", "bf16" for options.precision/],
-    ['a precision of the GPU', () => openDevice('cpu', { precision: 'bf16' }), /the cpu device computes in float32/],
+    [
+      'a precision',
+      () => openDevice('cpu', untyped({ precision: 'fp16' })),
+      /one of "float32", "tf32", "bf16" for options.precision/,
+    ],
+    [
+      'a precision of the GPU',
+      () => openDevice('cpu', { precision: 'bf16' }),
+      /the cpu device computes in float32/,
+    ],
     [
       'threads',
       () => openDevice('cpu', { threads: 0 }),

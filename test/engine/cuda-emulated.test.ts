@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openDevice, ops } from '../../src/engine/index.js';
 import { native } from '../../src/engine/native.js';
-import type { Network, TrainerOptions } from '../../src/engine/types.js';
+import type { Layer, Network, TrainerOptions } from '../../src/engine/types.js';
 import {
   distance,
   expectClose,
@@ -39,7 +39,12 @@ afterAll(() => {
   cpu.dispose();
 });
 
-const trainerOptions = { batch: 4, objective: { pixelwise: false }, optimiser: { kind: 'adam' }, seed: 7 } as const;
+const trainerOptions = {
+  batch: 4,
+  objective: { pixelwise: false },
+  optimiser: { kind: 'adam' },
+  seed: 7,
+} as const;
 const data = {
   pipeline: smallPipeline,
   supervision: { mode: 'malformed-normal', source: 'confetti' },
@@ -56,7 +61,10 @@ describe.skipIf(!built)('the emulated CUDA device', () => {
     using device = openDevice('cuda-emulated', { precision: 'bf16' });
     expect(device.info).toMatchObject({ name: 'cuda-emulated', realBytes: 4, fallback: null });
     expect(device.info.isa).toMatch(/^cuda-emulated-.*bf16$/);
-    expect(JSON.parse(native().libraryFacts('cuda-emulated'))).toMatchObject({ architectures: [], driver: null });
+    expect(JSON.parse(native().libraryFacts('cuda-emulated'))).toMatchObject({
+      architectures: [],
+      driver: null,
+    });
   });
 
   test.each(precisions)('%s: convolutions beside the reference', async (precision) => {
@@ -232,8 +240,14 @@ describe('devices that are not there', () => {
 });
 
 test('a memory budget changes no bit, and says what is needed when nothing fits', async () => {
+  const deep = [1, 2, 3, 4].flatMap((i): Layer[] => [
+    { kind: 'conv', name: `conv${i}`, filters: 8, kernel: 3, padding: 1 },
+    { kind: 'batchnorm', name: `norm${i}` },
+    { kind: 'lrelu' },
+  ]);
+  deep.push({ kind: 'conv', name: 'head', filters: 1, kernel: 1 });
   const budgeted = async (memoryBudget?: number) => {
-    using network = cpu.createNetwork(smallLayers, smallInput);
+    using network = cpu.createNetwork(deep, smallInput);
     await network.initialise(4);
     using trainer = network.createTrainer({
       ...trainerOptions,
@@ -241,14 +255,20 @@ test('a memory budget changes no bit, and says what is needed when nothing fits'
       ...(memoryBudget === undefined ? {} : { memoryBudget }),
     });
     await trainer.trainStep(smallBatch(8, 40), 0.001);
-    return { weights: await weights(network), bytes: trainer.reservedBytes };
+    const all = await weights(network);
+    const tensorBytes = Object.values(all).reduce((sum, { length }) => sum + 64 * Math.ceil(length / 16), 0);
+    return { weights: all, bytes: trainer.reservedBytes, needed: trainer.reservedBytes + tensorBytes };
   };
   const whole = await budgeted();
-  const tight = await budgeted(whole.bytes);
+  const enough = await budgeted(whole.needed);
+  expect(enough).toEqual(whole);
+  const tight = await budgeted(whole.needed - 1);
   expect(tight.bytes).toBeLessThan(whole.bytes);
   expect(tight.weights).toEqual(whole.weights);
   expect(await failure(budgeted(1 << 20))).toMatchObject({
     code: 'FCDD_OUT_OF_MEMORY',
-    message: expect.stringMatching(/batch of 40 needs at least \d+ MiB, the memory budget is 1 MiB: a batch of \d+ fits/),
+    message: expect.stringMatching(
+      /batch of 40 needs at least \d+\.\d MiB, the memory budget is 1\.0 MiB: a batch of \d+ fits/,
+    ),
   });
 });
