@@ -80,8 +80,8 @@ FCDD_SHARED constexpr uint32_t binomial_quantile(double u, uint64_t n, double p)
   return static_cast<uint32_t>(k);
 }
 
-// Large images are the sum of independent parts of this many pixels, with a mean of at most 16 squares each, so
-// that the probability of 0 never underflows.
+// Large images are the sum of independent parts of this many pixels, with a mean of at most 16 squares each,
+// so that the probability of 0 never underflows.
 FCDD_SHARED constexpr uint64_t part_pixels(const SquareLayer& layer) {
   return static_cast<uint64_t>(16 / layer.probability);
 }
