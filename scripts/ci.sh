@@ -4,9 +4,6 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-# Where there is an nvcc, `npm ci` compiles the CUDA library: two architectures are enough here.
-export FCDD_CUDA_ARCHITECTURES=80-real,90a-real
-
 passed=0
 failed=0
 logs=$(mktemp -d)
