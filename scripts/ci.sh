@@ -73,7 +73,7 @@ old_processor() {
 
 arm64_compiles() {
   cmake -S . -B build/arm64 -DFCDD_TESTS=ON -DFCDD_CUDA=OFF -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
-    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ && cmake --build build/arm64 -j 2
+    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ && cmake --build build/arm64 -j 2 --target fcdd_tests
 }
 
 # Without a driver the command line says what is missing and goes on with the CPU; with nvcc the library is there.
