@@ -30,7 +30,7 @@ const library = native()
 const built = existsSync(library);
 if (!built) console.warn(`skipped: the emulated CUDA library is not built (there is no ${library})`);
 
-const bounds = { float32: tolerances.opFloat32, tf32: 2e-3, bf16: 1e-2 } as const;
+const bounds = { float32: tolerances.opFloat32, tf32: tolerances.opTf32, bf16: tolerances.opBf16 } as const;
 const precisions = ['float32', 'tf32', 'bf16'] as const;
 const reference = openDevice('reference');
 const cpu = openDevice('cpu', { threads: 1 });
