@@ -7,7 +7,13 @@ import type { Batch, Device, Layer, Pipeline, StoredImages } from '../../src/eng
 export const tolerances = JSON.parse(
   readFileSync(new URL('../tolerances.json', import.meta.url), 'utf8'),
 ) as Record<
-  'opFloat32' | 'opFloat64' | 'networkGradientsFloat32' | 'finiteDifference' | 'augmentFloat32',
+  | 'opFloat32'
+  | 'opFloat64'
+  | 'networkGradientsFloat32'
+  | 'opTf32'
+  | 'opBf16'
+  | 'finiteDifference'
+  | 'augmentFloat32',
   number
 >;
 
