@@ -4,10 +4,10 @@
  *
  *   node scripts/compare/independent-draws.mjs --data ../shared/data [--classes 0,1] [--seeds 20] [--epochs 40]
  *     [--model cnn28-w] [--batch-size 128] [--threads N] [--work runs/compare/independent-draws]
- *     [--out benchmarks/independent-draws.json] [-- more options of fcdd-native train, e.g. --hold-out 0.1]
+ *     [--out benchmarks/independent-draws.json] [-- more options of fcdd-native train, e.g. --hold-out 0]
  *
- * Fashion-MNIST (mini), outlier exposure. Both train on all normal images, as `train` does for this data set. Every run is kept under --work, so that a comparison that was cut
- * off goes on. Exits 1 when our mean ROC-AUC of a class is below PyTorch's by more than two standard errors of the
+ * Fashion-MNIST (mini), outlier exposure. `train` keeps some normal images back for its threshold, PyTorch trains on all
+ * (`-- --hold-out 0` does so in ours). Every run is kept under --work, so that a comparison that was cut off goes on. Exits 1 when our mean ROC-AUC of a class is below PyTorch's by more than two standard errors of the
  * difference, or by more than 0.02.
  */
 import { spawnSync } from 'node:child_process';

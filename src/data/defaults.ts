@@ -20,7 +20,7 @@ const fashionMnist: TrainingDefaults = {
   quantile: 0.85,
   supervise: 'noise',
   noise: 'cifar100',
-  holdOut: 0,
+  holdOut: 0.1,
 };
 
 const cifar10: TrainingDefaults = {
@@ -36,7 +36,7 @@ const cifar10: TrainingDefaults = {
   quantile: 0.85,
   supervise: 'noise',
   noise: 'cifar100',
-  holdOut: 0,
+  holdOut: 0.1,
 };
 
 const mvtec: TrainingDefaults = {

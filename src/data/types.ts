@@ -120,6 +120,6 @@ export interface TrainingDefaults {
   quantile: number;
   supervise: 'unsupervised' | 'other' | 'noise' | 'malformed-normal' | 'malformed-normal-gt';
   noise: string;
-  /** Share of the normal images kept back for the threshold: 0 where the published protocol trains on all of them. */
+  /** Share of the normal images kept back for the threshold. */
   holdOut: number;
 }

@@ -126,12 +126,12 @@ export async function prepareRun(
   }
 }
 
-/** A tenth of the normal images is kept for the threshold: scores of images trained on are too low for that. */
+/** Some normal images are kept for the threshold: scores of images trained on are too low for that. */
 function splitHeldOut(dataset: DataSet, config: RunConfig): { training: Split; held: Split } {
   const count = dataset.train.records.length;
   if (count === 0)
     throw new FcddError('FCDD_BAD_DATA', `${dataset.name}: there are no normal training images`);
-  const kept = new Set(config.holdOut > 0 && count > 1 ? heldOut(count, config.seed, config.holdOut) : []);
+  const kept = new Set(heldOut(count, config.seed, config.holdOut, config.batchSize));
   const all = Array.from({ length: count }, (_, index) => index);
   return {
     training: subset(

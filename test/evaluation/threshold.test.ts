@@ -112,6 +112,33 @@ describe('heldOut', () => {
     expect(() => heldOut(10, 0, 1)).toThrow(/fraction/);
   });
 
+  it('never leaves an epoch with a tiny last batch where a shift of the share can prevent it', () => {
+    // 300 - 30 would end in a batch of 14 of 128: 12 held out leave 128, 128 and 32.
+    expect(heldOut(300, 1, 0.1, 128)).toHaveLength(12);
+    expect(heldOut(6000, 1, 0.1, 128)).toHaveLength(592);
+    // One batch, a full one and a large last one are left alone.
+    expect([100, 142, 300].map((n) => heldOut(n, 1, 0.1, n === 300 ? 90 : 128).length)).toEqual([10, 14, 30]);
+    // Holding fewer out would leave none: more, until every batch is full.
+    expect(heldOut(270, 1, 0.01, 128)).toHaveLength(14);
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 3000 }),
+        fc.integer({ min: 1, max: 256 }),
+        fc.double({ min: 0.01, max: 0.5, noNaN: true }),
+        (n, batch, share) => {
+          const held = heldOut(n, 7, share, batch).length;
+          const unshifted = heldOut(n, 7, share).length;
+          const last = (n - held) % batch;
+          const tiny = n - held > batch && last > 0 && last < batch / 4;
+          expect(held).toBeGreaterThanOrEqual(1);
+          expect(held).toBeLessThan(n);
+          expect(Math.abs(held - unshifted)).toBeLessThan(batch / 4);
+          if (tiny) expect(held).toBe(unshifted);
+        },
+      ),
+    );
+  });
+
   it('holds every image out equally often', () => {
     const counts = new Array<number>(20).fill(0);
     for (let seed = 0; seed < 4000; seed++) for (const i of heldOut(20, seed, 0.25)) counts[i]!++;
