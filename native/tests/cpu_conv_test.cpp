@@ -95,7 +95,7 @@ void check_problem(std::mt19937& random, const FcddConvProblem& p) {
 }  // namespace
 
 TEST(cpu_conv_random_shapes) {
-  std::mt19937 random(11);
+  std::mt19937 random(test_seed(11));
   for (int i = 0; i < 60; i++) {
     FcddConvProblem p{};
     p.kernel = uniform(random, 1, 7);
@@ -112,7 +112,7 @@ TEST(cpu_conv_random_shapes) {
 
 // Kernels 3 and 5 with "same" padding: the shapes that have an algorithm of their own.
 TEST(cpu_conv_same_padding) {
-  std::mt19937 random(12);
+  std::mt19937 random(test_seed(12));
   for (int i = 0; i < 24; i++) {
     FcddConvProblem p{};
     p.kernel = i % 2 == 0 ? 3 : 5;
@@ -130,7 +130,7 @@ TEST(cpu_conv_same_padding) {
 // The same with the direct algorithm, which large layers no longer reach by themselves.
 TEST(cpu_conv_direct_of_winograd_shapes) {
   setenv("FCDD_CPU_CONV", "direct", 1);
-  std::mt19937 random(15);
+  std::mt19937 random(test_seed(15));
   for (int i = 0; i < 8; i++) {
     const int kernel = i % 2 == 0 ? 3 : 5;
     check_problem(random, {uniform(random, 1, 6), uniform(random, kernel, 21), uniform(random, kernel, 21),
@@ -140,7 +140,7 @@ TEST(cpu_conv_direct_of_winograd_shapes) {
 }
 
 TEST(cpu_conv_layers_of_the_networks) {
-  std::mt19937 random(13);
+  std::mt19937 random(test_seed(13));
   for (const FcddConvProblem& p : std::initializer_list<FcddConvProblem>{
            {2, 28, 28, 1, 128, 5, 1, 2},  // cnn28-w
            {2, 14, 14, 128, 128, 5, 1, 2},
@@ -158,7 +158,7 @@ TEST(cpu_conv_layers_of_the_networks) {
 
 // An image's output has the same bits alone and among others.
 TEST(cpu_conv_bits_do_not_depend_on_the_batch) {
-  std::mt19937 random(14);
+  std::mt19937 random(test_seed(14));
   for (const int kernel : {1, 3, 5}) {
     const FcddConvProblem five{5, 11, 13, 40, 36, kernel, 1, kernel / 2};
     FcddConvProblem one = five;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fcdd/device.h"
+#include "test_seed.h"
 
 namespace fcdd::test {
 

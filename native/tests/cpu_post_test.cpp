@@ -17,7 +17,7 @@ void check_problem(std::mt19937& random, const FcddPostProblem& p) {
 }  // namespace
 
 TEST(cpu_post_random_shapes) {
-  std::mt19937 random(21);
+  std::mt19937 random(test_seed(21));
   constexpr FcddPool pools[] = {{0, 0, 0}, {2, 2, 0}, {3, 2, 1}, {3, 3, 0}, {5, 2, 2}, {3, 1, 1}, {2, 3, 1}};
   for (int i = 0; i < 84; i++) {
     FcddPostProblem p{};
@@ -36,13 +36,13 @@ TEST(cpu_post_random_shapes) {
 
 // Large enough for several slices per image and several blocks of channels.
 TEST(cpu_post_large_images) {
-  std::mt19937 random(22);
+  std::mt19937 random(test_seed(22));
   check_problem(random, {2, 60, 70, 40, FCDD_NORM_BATCH, FCDD_ACT_LEAKY, 0.01, 1e-4, 0.1, {3, 2, 1}});
   check_problem(random, {1, 9, 8, 1100, FCDD_NORM_BATCH, FCDD_ACT_LEAKY, 0, 1e-5, 0.1, {2, 2, 0}});
 }
 
 TEST(cpu_norm_stats) {
-  std::mt19937 random(23);
+  std::mt19937 random(test_seed(23));
   for (int i = 0; i < 12; i++) {
     FcddPostProblem p{};
     p.batch = uniform(random, 1, 9);
@@ -59,7 +59,7 @@ TEST(cpu_norm_stats) {
 
 // Values around 1000 with a spread of 0.01: a variance from plain float sums of squares would be all noise.
 TEST(cpu_conv_sums_are_accurate_far_from_zero) {
-  std::mt19937 random(24);
+  std::mt19937 random(test_seed(24));
   const FcddConvProblem p{3, 20, 20, 1, 5, 1, 1, 0};
   const std::vector<double> x = normal_values(random, 3 * 400, 0.01, 1000), w(5, 1.0);
   check_case("sums", [&](Bench& b) {

@@ -8,7 +8,7 @@
 namespace fcdd::test {
 
 TEST(cpu_upsample_and_adjoint) {
-  std::mt19937 random(31);
+  std::mt19937 random(test_seed(31));
   for (int i = 0; i < 20; i++) {
     const FcddUpsampleProblem p = random_upsampling(random, uniform(random, 1, 4));
     const std::vector<double> low = normal_values(random, low_size(p)),
@@ -18,7 +18,7 @@ TEST(cpu_upsample_and_adjoint) {
 }
 
 TEST(cpu_loss) {
-  std::mt19937 random(32);
+  std::mt19937 random(test_seed(32));
   for (int i = 0; i < 24; i++) {
     const LossData d = random_loss(random, random_upsampling(random, uniform(random, 1, 6)), i % 2 == 1);
     check_case("loss", [&](Bench& b) { return loss_and_gradient(b, d); });
@@ -26,7 +26,7 @@ TEST(cpu_loss) {
 }
 
 TEST(cpu_score) {
-  std::mt19937 random(33);
+  std::mt19937 random(test_seed(33));
   for (int i = 0; i < 10; i++) {
     const FcddUpsampleProblem up = random_upsampling(random, uniform(random, 1, 5));
     const std::vector<double> z = normal_values(random, low_size(up));
@@ -35,7 +35,7 @@ TEST(cpu_score) {
 }
 
 TEST(cpu_conv_fold) {
-  std::mt19937 random(34);
+  std::mt19937 random(test_seed(34));
   for (const bool affine : {false, true}) {
     const int filters = 37, fan_in = 50;
     const auto w = normal_values(random, filters * fan_in), per_filter = normal_values(random, filters);
@@ -56,7 +56,7 @@ TEST(cpu_conv_fold) {
 
 // Over a count that leaves a tail in the last piece of 16384 values.
 TEST(cpu_update) {
-  std::mt19937 random(35);
+  std::mt19937 random(test_seed(35));
   const int64_t count = 3 * 16384 + 77;
   const auto w = normal_values(random, count);
   std::vector<std::vector<double>> gradients;

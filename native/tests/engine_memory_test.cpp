@@ -6,6 +6,7 @@
 #include "engine/network_impl.h"
 #include "engine/training_plan.h"
 #include "engine_networks.h"
+#include "test_seed.h"
 
 namespace fcdd::test {
 namespace {
@@ -28,7 +29,7 @@ std::vector<Request> random_requests(std::mt19937& random) {
 }  // namespace
 
 TEST(engine_memory_never_overlaps) {
-  std::mt19937 random(1);
+  std::mt19937 random(test_seed(1));
   for (int round = 0; round < 500; round++) {
     const std::vector<Request> requests = random_requests(random);
     std::vector<Slot> slots(requests.size());

@@ -1,4 +1,5 @@
 #include "engine_networks.h"
+#include "test_seed.h"
 
 #include <random>
 
@@ -115,7 +116,7 @@ std::shared_ptr<Device> open_device(const std::string& name, int threads) {
 }
 
 Batch random_batch(InputShape input, int count, uint32_t seed) {
-  std::mt19937 random(seed);
+  std::mt19937 random(test_seed(seed));
   std::normal_distribution<double> normal;
   const size_t area = static_cast<size_t>(input.height) * static_cast<size_t>(input.width);
   Batch batch{count, {}, {}, {}};

@@ -2,6 +2,7 @@
 #include "cpu_harness.h"
 #include "fcdd/layers.h"
 #include "gradient_check.h"
+#include "test_seed.h"
 
 namespace fcdd::test {
 namespace {
@@ -64,7 +65,7 @@ ConvGradients conv_gradients(const FcddConvProblem& p, const std::vector<double>
 }
 
 void check_conv(const FcddConvProblem& p) {
-  std::mt19937 random(7);
+  std::mt19937 random(test_seed(7));
   const auto x = normal_values(random, in_count(p)), w = normal_values(random, weight_count(p));
   const auto bias = normal_values(random, p.filters), dy = normal_values(random, out_count(p));
   const ConvGradients g = conv_gradients(p, x, w, dy);
@@ -156,7 +157,7 @@ PostRun post(const FcddPostProblem& p, const std::vector<double>& x, const Affin
 }
 
 void check_post(const FcddPostProblem& p, bool with_affine) {
-  std::mt19937 random(11);
+  std::mt19937 random(test_seed(11));
   const auto x = normal_values(random, post_in(p)), dy = normal_values(random, post_out(p));
   Affine affine;
   if (with_affine) affine = {normal_values(random, p.channels, 0.5, 1), normal_values(random, p.channels)};
@@ -245,7 +246,7 @@ TEST(gradient_post) {
 }
 
 TEST(gradient_loss_of_samples) {
-  std::mt19937 random(3);
+  std::mt19937 random(test_seed(3));
   const FcddLoss a = loss_problem(false, 1);
   const auto z = normal_values(random, 36);
   for (const std::vector<uint8_t>& labels : {std::vector<uint8_t>{0, 1, 0}, {1, 1, 1}, {0, 0, 0}}) {
@@ -256,7 +257,7 @@ TEST(gradient_loss_of_samples) {
 }
 
 TEST(gradient_loss_of_pixels) {
-  std::mt19937 random(4);
+  std::mt19937 random(test_seed(4));
   const auto z = normal_values(random, 36);
   for (const int extent : {5, 6}) {
     const FcddLoss a = loss_problem(true, extent);
@@ -276,7 +277,7 @@ TEST(gradient_loss_of_pixels) {
 // The backward pass is the adjoint: <up(x), y> = <x, adjoint(y)>, for odd and even kernels and negative
 // shifts.
 TEST(gradient_upsample) {
-  std::mt19937 random(5);
+  std::mt19937 random(test_seed(5));
   for (const int extent : {1, 5, 6, 16}) {
     for (const int shift : {-1, 0, 3}) {
       const FcddUpsampleProblem p{2, 4, 3, 9, 14, extent, 4, shift};

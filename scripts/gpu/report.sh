@@ -5,6 +5,7 @@ names=()
 declare -A status seconds note report
 failed_sections=0
 section_end=0
+running=
 
 # A string as JSON.
 json_text() {
@@ -36,7 +37,20 @@ json_lines() {
 limited() {
   local left=$((section_end - SECONDS))
   [ "$left" -gt 0 ] || return 124
-  timeout --kill-after=5 "$left" "$@"
+  # In the background, so that a signal to gpu-verify is seen at once and can be passed on.
+  local code
+  timeout --kill-after=5 "$left" "$@" &
+  running=$!
+  wait "$running"
+  code=$?
+  running=
+  return $code
+}
+
+# A signal ends what is running, a build for instance, and then gpu-verify.
+interrupted() {
+  [ -z "$running" ] || kill "$running" 2>/dev/null
+  exit "$1"
 }
 
 # section NAME LIMIT FUNCTION. The function says what came out in the variable `say` and may leave its details as JSON

@@ -62,8 +62,8 @@ run_tests() {
   passed=$(passed_of "$log") failed=$(failed_of "$log")
   say="${passed:-$(grep -c '^ok ' "$log")} passed, ${failed:-$(grep -c '^FAIL ' "$log")} failed"
   [ -n "$passed" ] || say="$say before it ended with status $code"
-  printf '{"passed":%s,"failed":%s,"tests":%s,"failures":%s}' "$(json_number "$passed")" "$(json_number "$failed")" \
-    "$(sed -nE 's/^(ok|FAIL) +//p' "$log" | json_lines)" "$(grep -E '^FAIL |^  ' "$log" | head -n 100 | json_lines)" >"$work/$name.json"
+  printf '{"passed":%s,"failed":%s,"tests":%s,"failures":%s,"seed":%s}' "$(json_number "$passed")" "$(json_number "$failed")" \
+    "$(sed -nE 's/^(ok|FAIL) +//p' "$log" | json_lines)" "$(grep -E '^FAIL |^  ' "$log" | head -n 100 | json_lines)" "$(json_number "$seed")" >"$work/$name.json"
   return $code
 }
 
@@ -72,7 +72,7 @@ probe_kernels() {
 }
 
 check_steps() {
-  run_tests steps ''
+  run_tests steps '' env FCDD_TEST_SEED="$seed" || { local code=$?; say="$say (--seed $seed)"; return $code; }
 }
 
 check_training() {

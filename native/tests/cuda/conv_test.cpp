@@ -116,7 +116,7 @@ void check_problem(std::mt19937& random, const FcddConvProblem& p) {
 }  // namespace
 
 TEST(cuda_conv_random_shapes) {
-  std::mt19937 random(21);
+  std::mt19937 random(test_seed(21));
   for (int i = 0; i < 24; i++) {
     FcddConvProblem p{};
     p.kernel = i % 8 == 7 ? 4 : 1 + 2 * (i % 3);
@@ -133,7 +133,7 @@ TEST(cuda_conv_random_shapes) {
 
 // Multiples of 4, as nearly all layers have: copies of 16 bytes.
 TEST(cuda_conv_channels_by_four) {
-  std::mt19937 random(22);
+  std::mt19937 random(test_seed(22));
   for (int i = 0; i < 16; i++) {
     FcddConvProblem p{};
     p.kernel = 1 + 2 * (i % 3);
@@ -149,7 +149,7 @@ TEST(cuda_conv_channels_by_four) {
 }
 
 TEST(cuda_conv_paths) {
-  std::mt19937 random(23);
+  std::mt19937 random(test_seed(23));
   for (const FcddConvProblem& p : std::initializer_list<FcddConvProblem>{
            {1, 1, 1, 1, 1, 1, 1, 0},     // one product
            {2, 1, 1, 8, 8, 3, 1, 1},     // images of one pixel
@@ -171,7 +171,7 @@ TEST(cuda_conv_paths) {
 
 // Enough pixels for the wide tile, whose rows and columns end within the last blocks.
 TEST(cuda_conv_wide_tile) {
-  std::mt19937 random(24);
+  std::mt19937 random(test_seed(24));
   const FcddConvProblem p{1, 129, 127, 12, 66, 1, 1, 0};
   const Data d = random_data(random, p);
   check_cuda_case(label_of(p), [&](Bench& b) { return forward(b, p, d, true); });
@@ -180,7 +180,7 @@ TEST(cuda_conv_wide_tile) {
 // Images of several chunks, far from zero: their deviations must keep their digits. The identity leaves x as
 // it is.
 TEST(cuda_conv_sums_of_large_means) {
-  std::mt19937 random(25);
+  std::mt19937 random(test_seed(25));
   for (const double mean : {0.0, -3e4}) {
     const FcddConvProblem p{2, 35, 31, 4, 4, 1, 1, 0};
     Data d = random_data(random, p);
@@ -199,7 +199,7 @@ TEST(cuda_conv_sums_of_large_means) {
 
 // An image's output has the same bits alone and among others: also where that changes the tile.
 TEST(cuda_conv_bits_do_not_depend_on_the_batch) {
-  std::mt19937 random(26);
+  std::mt19937 random(test_seed(26));
   for (const FcddConvProblem& three : std::initializer_list<FcddConvProblem>{{3, 5, 7, 20, 36, 3, 1, 1},
                                                                              {3, 6, 5, 7, 9, 5, 1, 2},
                                                                              {3, 9, 7, 3, 20, 3, 1, 1},
@@ -226,7 +226,7 @@ TEST(cuda_conv_bits_do_not_depend_on_the_batch) {
 
 // The engine hands over parts of a larger buffer: an offset that is no multiple of 16 bytes.
 TEST(cuda_conv_of_a_shifted_buffer) {
-  std::mt19937 random(27);
+  std::mt19937 random(test_seed(27));
   const FcddConvProblem p{1, 5, 6, 8, 10, 3, 1, 1};
   const Data d = random_data(random, p);
   for (const FcddPrecision precision : cuda_precisions()) {
@@ -250,7 +250,7 @@ TEST(cuda_conv_of_a_shifted_buffer) {
 }
 
 TEST(cuda_conv_fold) {
-  std::mt19937 random(28);
+  std::mt19937 random(test_seed(28));
   const int64_t filters = 5, fan_in = 131;
   const std::vector<double> w = normal_values(random, filters * fan_in),
                             bias = normal_values(random, filters), gamma = normal_values(random, filters),

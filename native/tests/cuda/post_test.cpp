@@ -32,7 +32,7 @@ bool refused(const Bench& b, FcddStatus status, const char* why) {
 }  // namespace
 
 TEST(cuda_post_random_shapes) {
-  std::mt19937 random(41);
+  std::mt19937 random(test_seed(41));
   for (int i = 0; i < 42; i++) {
     FcddPostProblem p{};
     p.pool = pools[i % 7];
@@ -51,7 +51,7 @@ TEST(cuda_post_random_shapes) {
 // Where the work is cut: channels over several blocks, the last one not full, one and four per thread; slices
 // of the batch that end within an image, and more of them than a block of the second sum has rows.
 TEST(cuda_post_cuts) {
-  std::mt19937 random(42);
+  std::mt19937 random(test_seed(42));
   constexpr auto batch = FCDD_NORM_BATCH;
   constexpr auto leaky = FCDD_ACT_LEAKY;
   check_problem(random, {1, 3, 5, 257, batch, leaky, 0.01, 1e-4, 0.1, {2, 2, 0}});
@@ -63,7 +63,7 @@ TEST(cuda_post_cuts) {
 
 // More cells than 1024 slices of the least length.
 TEST(cuda_post_longer_slices) {
-  std::mt19937 random(43);
+  std::mt19937 random(test_seed(43));
   check_problem(random, {1, 91, 93, 129, FCDD_NORM_BATCH, FCDD_ACT_LEAKY, 0, 1e-4, 0.1, {0, 0, 0}});
 }
 
@@ -83,7 +83,7 @@ TEST(cuda_post_workspace_grows_with_the_batch) {
 
 // Few distinct values: the winner is the first of many equals, also below zero under ReLU.
 TEST(cuda_post_ties_go_to_the_first) {
-  std::mt19937 random(44);
+  std::mt19937 random(test_seed(44));
   for (const FcddPool& pool : pools) {
     const FcddPostProblem p{2, 7, 9, 8, FCDD_NORM_NONE, FCDD_ACT_LEAKY, 0, 1e-5, 0.1, pool};
     PostData d = random_post_data(random, p);
@@ -117,7 +117,7 @@ TEST(cuda_post_passes_nan_on) {
 // With given statistics an image's output has the same bits alone and among others, and wherever its memory
 // begins (chunks of a batch begin at odd places).
 TEST(cuda_post_forward_of_an_image_alone) {
-  std::mt19937 random(45);
+  std::mt19937 random(test_seed(45));
   for (const FcddPool& pool : pools) {
     FcddPostProblem p{3, 9, 7, 12, FCDD_NORM_BATCH, FCDD_ACT_LEAKY, 0.01, 1e-5, 0.1, pool};
     const PostData d = random_post_data(random, p);
@@ -142,7 +142,7 @@ TEST(cuda_post_forward_of_an_image_alone) {
 }
 
 TEST(cuda_norm_stats) {
-  std::mt19937 random(46);
+  std::mt19937 random(test_seed(46));
   for (const int batch : {1, 2, 7, 8, 9, 16, 19, 40}) {
     FcddPostProblem p{};
     p.batch = batch;

@@ -43,7 +43,7 @@ std::vector<T> image_of(const std::vector<T>& all, int64_t images, int64_t n) {
 }  // namespace
 
 TEST(cuda_upsample_and_adjoint) {
-  std::mt19937 random(51);
+  std::mt19937 random(test_seed(51));
   std::vector<FcddUpsampleProblem> problems = shapes_of(2);
   for (int i = 0; i < 10; i++) problems.push_back(random_upsampling(random, uniform(random, 1, 4)));
   for (const FcddUpsampleProblem& p : problems) {
@@ -54,7 +54,7 @@ TEST(cuda_upsample_and_adjoint) {
 }
 
 TEST(cuda_loss) {
-  std::mt19937 random(52);
+  std::mt19937 random(test_seed(52));
   std::vector<FcddUpsampleProblem> problems = shapes_of(3);
   for (int i = 0; i < 10; i++) problems.push_back(random_upsampling(random, uniform(random, 1, 6)));
   for (const FcddUpsampleProblem& p : problems) {
@@ -69,7 +69,7 @@ TEST(cuda_loss) {
 // Batches of one label, of one sample, and of more samples than a block has threads; masks that are all 1; a
 // map of zeros, where the log term has its floor.
 TEST(cuda_loss_at_its_edges) {
-  std::mt19937 random(53);
+  std::mt19937 random(test_seed(53));
   for (const bool pixelwise : {false, true}) {
     for (const uint8_t label : {0, 1}) {
       LossData d = random_loss(random, {4, 3, 3, 9, 9, 5, 3, 1}, pixelwise);
@@ -89,14 +89,14 @@ TEST(cuda_loss_at_its_edges) {
 
 // More tiles of a map than a block has threads.
 TEST(cuda_loss_of_a_large_map) {
-  std::mt19937 random(54);
+  std::mt19937 random(test_seed(54));
   const LossData d = random_loss(random, {1, 2, 2, 2060, 130, 40, 64, 0}, true);
   check_step("large map", [&](Bench& b) { return loss_and_gradient(b, d); });
 }
 
 // A sample's loss has the same bits whatever else is in the batch; the gradient is that of the mean.
 TEST(cuda_loss_of_a_sample_alone) {
-  std::mt19937 random(55);
+  std::mt19937 random(test_seed(55));
   for (const bool pixelwise : {false, true}) {
     const LossData all = random_loss(random, {4, 5, 6, 21, 25, 9, 4, 1}, pixelwise);
     const Outputs together = on_cuda([&](Bench& b) { return loss_and_gradient(b, all); });
@@ -114,7 +114,7 @@ TEST(cuda_loss_of_a_sample_alone) {
 }
 
 TEST(cuda_loss_without_gradient_and_report) {
-  std::mt19937 random(56);
+  std::mt19937 random(test_seed(56));
   const LossData d = random_loss(random, {3, 4, 5, 16, 20, 9, 4, 1}, false);
   for (const bool pixelwise : {false, true}) {
     check_step("loss alone", [&](Bench& b) {
@@ -130,7 +130,7 @@ TEST(cuda_loss_without_gradient_and_report) {
 }
 
 TEST(cuda_score) {
-  std::mt19937 random(57);
+  std::mt19937 random(test_seed(57));
   std::vector<FcddUpsampleProblem> problems = shapes_of(2);
   for (int i = 0; i < 4; i++) problems.push_back(random_upsampling(random, uniform(random, 1, 5)));
   for (const FcddUpsampleProblem& p : problems) {
@@ -142,7 +142,7 @@ TEST(cuda_score) {
 
 // Scores and maps of an image have the same bits whatever else is in the batch.
 TEST(cuda_score_of_an_image_alone) {
-  std::mt19937 random(58);
+  std::mt19937 random(test_seed(58));
   for (int i = 0; i < 3; i++) {
     FcddUpsampleProblem p = random_upsampling(random, 4);
     const std::vector<double> z = normal_values(random, low_size(p));
@@ -159,7 +159,7 @@ TEST(cuda_score_of_an_image_alone) {
 
 // Counts around a thread's four values and a block's thousand.
 TEST(cuda_update) {
-  std::mt19937 random(59);
+  std::mt19937 random(test_seed(59));
   for (const int count : {1, 3, 4, 5, 1023, 1024, 2051}) {
     const auto w = normal_values(random, count);
     std::vector<std::vector<double>> gradients;
@@ -173,7 +173,7 @@ TEST(cuda_update) {
 
 // SGD's first step does not read the momentum; parameters may begin anywhere.
 TEST(cuda_first_update) {
-  std::mt19937 random(60);
+  std::mt19937 random(test_seed(60));
   const auto w = normal_values(random, 1031), grad = normal_values(random, 1031);
   for (const uint64_t skipped : {0, 1}) {
     check_step("first sgd", [&](Bench& b) {

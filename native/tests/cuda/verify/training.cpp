@@ -79,24 +79,19 @@ TrainingCase make(const char* name, std::vector<Layer> layers, InputShape input,
 
 }  // namespace
 
-static TrainingCase deep(TrainingCase c) {
-  c.slack = 5;
-  return c;
-}
-
 std::vector<TrainingCase> training_cases(bool reduced) {
   if (reduced) {
     return {
         make("cnn28", architecture("cnn28", 2), {1, 28, 28}, 6, 12, FCDD_SGD, 2e-3, false),
         make("cnn32-s pixel-wise", architecture("cnn32-s", 8), {3, 17, 15}, 4, 6, FCDD_ADAM, 1e-3, true),
-        deep(make("vgg11-f thin", vgg11_frozen(16), {3, 32, 32}, 2, 3, FCDD_SGD, 2e-3, false)),
+        make("vgg11-f thin", vgg11_frozen(16), {3, 32, 32}, 2, 3, FCDD_SGD, 2e-3, false),
     };
   }
   return {
       make("cnn28", architecture("cnn28"), {1, 28, 28}, 16, 50, FCDD_SGD, 2e-3, false),
       make("cnn32-s pixel-wise", architecture("cnn32-s"), {3, 33, 31}, 16, 50, FCDD_ADAM, 1e-3, true),
       make("cnn224 at 96x96", architecture("cnn224"), {3, 96, 96}, 8, 50, FCDD_SGD, 2e-3, false),
-      deep(make("vgg11-f at 64x64", vgg11_frozen(1), {3, 64, 64}, 8, 8, FCDD_SGD, 2e-3, false)),
+      make("vgg11-f at 64x64", vgg11_frozen(1), {3, 64, 64}, 8, 8, FCDD_SGD, 2e-3, false),
       make("mixed layers", mixed_network(), {3, 29, 27}, 7, 50, FCDD_ADAM, 1e-3, true),
   };
 }

@@ -22,9 +22,6 @@ struct TrainingCase {
   double lr;
   FcddPipeline pipeline;
   int stored_height, stored_width;
-  // How many times further than a shallow network's its results may lie: each rounding may move a maximum or
-  // the sign of a ReLU's input, and the more layers there are, the more of that reaches the gradients.
-  double slack = 1;
 };
 
 std::vector<TrainingCase> training_cases(bool reduced);
