@@ -1,4 +1,5 @@
 // Shared memory of the running block, and the asynchronous copies into it.
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -39,8 +40,8 @@ void poison_shared() {
 
 void check_shared_guards() {
   for (const SharedArray& array : scheduler().shared) {
-    const char* behind = static_cast<const char*>(array.data.get()) + array.bytes;
-    if (std::memcmp(behind, kGuard.data(), kGuard.size()) == 0 || !scheduler().error.empty()) continue;
+    const auto* behind = static_cast<const unsigned char*>(array.data.get()) + array.bytes;
+    if (std::equal(kGuard.begin(), kGuard.end(), behind) || !scheduler().error.empty()) continue;
     note("wrote behind a shared array of " + std::to_string(array.bytes) + " bytes");
   }
 }
