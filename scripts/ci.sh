@@ -50,17 +50,23 @@ install_tools() {
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
-# The C++ tests of a build folder made with the options given.
-native_tests() {
-  local build=$1 filter=$2
-  shift 2
-  cmake -S . -B "$build" -G "$(command -v ninja >/dev/null && echo Ninja || echo 'Unix Makefiles')" -DFCDD_TESTS=ON -DFCDD_CUDA=OFF "$@" &&
-    cmake --build "$build" -j 2 --target fcdd_tests && "$build/native/tests/fcdd_tests" $filter
+generator() {
+  if command -v ninja >/dev/null; then echo Ninja; else echo 'Unix Makefiles'; fi
 }
 
+# The C++ tests and those of the emulated CUDA kernels, the latter in one order of threads: this looks for bad accesses.
 sanitized() {
-  ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    native_tests build/sanitized "" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFCDD_SANITIZE=address,undefined
+  export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+  cmake -S . -B build/sanitized -G "$(generator)" -DFCDD_TESTS=ON -DFCDD_CUDA=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DFCDD_SANITIZE=address,undefined && cmake --build build/sanitized -j 2 --target fcdd_tests fcdd_cuda_tests &&
+    build/sanitized/native/tests/fcdd_tests &&
+    FCDD_CUDA_ORDERS=1 build/sanitized/native/tests/cuda/fcdd_cuda_tests
+}
+
+# npm ci has compiled the kernels for this machine's GPU, or for sm_80; the newest path must compile as well.
+cuda_compiles() {
+  cmake -S . -B build/cuda -G "$(generator)" -DFCDD_CUDA=ON -DFCDD_CUDA_ARCHITECTURES=90a-real -DCMAKE_BUILD_TYPE=Release &&
+    cmake --build build/cuda -j 2 --target fcdd_cuda
 }
 
 # A processor without AVX: only the baseline kernels may run.
@@ -73,7 +79,7 @@ old_processor() {
 
 arm64_compiles() {
   cmake -S . -B build/arm64 -DFCDD_TESTS=ON -DFCDD_CUDA=OFF -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
-    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ && cmake --build build/arm64 -j 2 --target fcdd_tests
+    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ && cmake --build build/arm64 -j 2 --target fcdd_tests fcdd_cuda_tests
 }
 
 # Without a driver the command line says what is missing and goes on with the CPU; with nvcc the library is there.
@@ -115,6 +121,9 @@ step 'npm test' npm test
 step 'sanitizers (address, undefined)' sanitized
 step 'baseline kernels on an old processor (emulated)' old_processor
 step 'arm64 compiles' arm64_compiles
+# A sample of the faults; npm run test:cuda-mutations puts all of them in.
+step 'faults put into the CUDA kernels are noticed' node scripts/cuda-mutate.mjs --sample 48 --orders 2
+if nvcc --version >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ]; then step 'CUDA kernels compile for sm_90a' cuda_compiles; fi
 if ! nvidia-smi >/dev/null 2>&1; then step 'what --device cuda and doctor say without a GPU' cuda_messages; fi
 step 'fcdd-native train (demo)' demo_run
 if [ -d $data/magnetic-tile ]; then
