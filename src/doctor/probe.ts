@@ -7,14 +7,8 @@ import { splitHint } from '../engine/call.js';
 import { openDevice, ops } from '../engine/index.js';
 import { native } from '../engine/native.js';
 import type { DeviceName } from '../engine/types.js';
+import { bounds } from './bounds.js';
 import type { DeviceReport, LibraryFacts, LibraryReport } from './types.js';
-
-/** Largest relative distance (L2) from the reference; by what the operands of convolutions are rounded to. */
-const bounds: [RegExp, number][] = [
-  [/bf16/, 1e-2],
-  [/tf32/, 2e-3],
-  [/./, 1e-4],
-];
 
 function problemOf(error: unknown): { problem: string; hint: string | null } {
   const { message, hint } = splitHint(error instanceof Error ? error.message : String(error));

@@ -46,7 +46,7 @@ beforeAll(async () => {
 }, 120_000);
 
 describe('help and errors', () => {
-  it.each([[[]], [['train']], [['evaluate']], [['predict']], [['models']], [['bench']]])(
+  it.each([[[]], [['train']], [['evaluate']], [['predict']], [['models']], [['bench']], [['doctor']]])(
     'teaches: %j --help',
     async (command) => {
       const { code, stdout } = await cli([...command, '--help']);

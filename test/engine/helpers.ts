@@ -13,7 +13,8 @@ export const tolerances = JSON.parse(
   | 'opTf32'
   | 'opBf16'
   | 'finiteDifference'
-  | 'augmentFloat32',
+  | 'augmentFloat32'
+  | 'runLossesFloat32',
   number
 >;
 
