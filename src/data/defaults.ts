@@ -1,7 +1,6 @@
 /**
  * Training settings per data set: the FCDD paper's (ICLR 2021) as its reference code has them, loading batches times
- * accumulated loads taken together. `folder` trains on confetti instead of ImageNet-22k, which nobody has. The benchmarks
- * train on every normal image, as published; a product line of one's own (mvtec, folder) needs a threshold.
+ * accumulated loads taken together. `folder` trains on confetti instead of ImageNet-22k, which nobody has.
  */
 import { FcddError } from '../errors.js';
 import { demoDefaults } from './demo/index.js';
