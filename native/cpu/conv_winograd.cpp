@@ -17,6 +17,12 @@ int64_t panels_of(const IsaTable& isa, int64_t filters) {
   return (filters + isa.panel - 1) / isa.panel;
 }
 
+// Floats from one tile's channels to the next one's. Rows a power of two apart would share few sets of the
+// first-level cache, and a register tile reads or writes 14 of them side by side.
+int64_t pitch_of(int64_t channels) {
+  return channels % 128 == 0 ? channels + 16 : channels;
+}
+
 // Tiles of a block: scheduling only, a tile's bits do not depend on it.
 int64_t block_tiles(const WinogradPlan& plan, int threads) {
   const int64_t fitting = block_floats / (plan.planes() * (plan.c_pitch + plan.k));
@@ -28,7 +34,8 @@ int64_t block_tiles(const WinogradPlan& plan, int threads) {
 // Planes are a cache line apart modulo the caches' way size, or a tile's 36 or 64 stores would fall into one
 // set.
 struct Block {
-  int64_t tiles, v_plane, m_plane;
+  int64_t tiles, v_plane;
+  int64_t m_plane, m_pitch;  // products
   uint64_t floats;  // of one worker
 };
 
@@ -36,7 +43,8 @@ Block block_of(const WinogradPlan& plan, int threads) {
   Block b{};
   b.tiles = block_tiles(plan, threads);
   b.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * plan.c_pitch), 16)) + 16;
-  b.m_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * plan.k), 16)) + 16;
+  b.m_pitch = pitch_of(plan.k);
+  b.m_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * b.m_pitch), 16)) + 16;
   b.floats = static_cast<uint64_t>(plan.planes() * (b.v_plane + b.m_plane)) +
              round_up(static_cast<uint64_t>(plan.c), 16) + round_up(static_cast<uint64_t>(plan.k), 16);
   return b;
@@ -72,7 +80,7 @@ void multiply(const IsaTable& isa, const WinogradPlan& plan, const Block& b, con
   c.run = static_cast<int>(plan.c);
   c.rows = 1;
   c.width = static_cast<int>(count);
-  c.y_pixel = plan.k;
+  c.y_pixel = b.m_pitch;
   for (int64_t p = 0; p < plan.planes(); p++) {
     c.x = v + p * b.v_plane;
     for (int64_t panel = 0; panel < panels; panel++) {
@@ -98,7 +106,7 @@ void transform_outputs(const IsaTable& isa, const WinogradPlan& plan, const Bloc
     const Place at = place_of(plan, first + t);
     tile_pixels_at(y + at.image * plan.oh * plan.ow * plan.k, plan.oh, plan.ow, plan.k, at.y, at.x,
                    winograd_outputs, nowhere, pixels);
-    o.products = products + t * plan.k;
+    o.products = products + t * b.m_pitch;
     isa.winograd_output(plan.kernel, o);
   }
 }
@@ -106,10 +114,7 @@ void transform_outputs(const IsaTable& isa, const WinogradPlan& plan, const Bloc
 WinogradPlan plan_of(int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow, int64_t k,
                      int kernel, int padding) {
   constexpr int m = winograd_outputs;
-  // Rows a power of two apart would share few sets of the first-level cache: 14 of them are read side by
-  // side.
-  const int64_t pitch = c % 128 == 0 ? c + 16 : c;
-  return {n, h, w, c, oh, ow, k, kernel, padding, (ow + m - 1) / m, (oh + m - 1) / m, pitch};
+  return {n, h, w, c, oh, ow, k, kernel, padding, (ow + m - 1) / m, (oh + m - 1) / m, pitch_of(c)};
 }
 
 }  // namespace

@@ -11,8 +11,11 @@ namespace fcdd::cpu {
 namespace {
 
 // Both operands of a chunk, shared by all workers through the last-level cache. The sums are read and written
-// once per chunk, so a chunk should not be small.
+// once per chunk, so its operands should not be smaller than they are.
 constexpr int64_t chunk_floats = 2 * 1024 * 1024;
+constexpr int64_t least_chunk = 64, most_chunk = 1024;  // tiles
+// Of a panel of output gradients: half of a first-level cache, for all channels of a task.
+constexpr int64_t panel_part = 6 * 1024;  // floats
 
 struct Plan {
   WinogradPlan forward;
@@ -28,14 +31,16 @@ Plan plan_of(const IsaTable& isa, const ConvShape& s) {
   p.width = isa.panel;
   p.panels = (s.k + p.width - 1) / p.width;
   const int64_t tile_floats = p.forward.planes() * (p.forward.c_pitch + p.panels * p.width);
-  p.tiles = std::clamp<int64_t>(chunk_floats / tile_floats, 64, 1024);
-  p.tiles = std::min(p.tiles, p.forward.tiles());
+  p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.panels * s.c * p.width);
+  const int64_t operands = std::max(chunk_floats, static_cast<int64_t>(p.sum_floats));
+  p.tiles = std::clamp<int64_t>(operands / tile_floats, least_chunk, most_chunk);
+  const int64_t chunks = (p.forward.tiles() + p.tiles - 1) / p.tiles;  // equal ones rather than a small last one
+  p.tiles = (p.forward.tiles() + chunks - 1) / chunks;
   p.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(p.tiles * p.forward.c_pitch), 16)) + 16;
   p.d_panel = p.tiles * p.width;
   p.d_plane = p.panels * p.d_panel + 16;
   p.v_floats = static_cast<uint64_t>(p.forward.planes() * p.v_plane);
   p.d_floats = static_cast<uint64_t>(p.forward.planes() * p.d_plane);
-  p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.panels * s.c * p.width);
   p.zero_floats = round_up(static_cast<uint64_t>(std::max(s.c, s.k)), 16);
   return p;
 }
@@ -65,16 +70,20 @@ void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, in
     const int64_t part = index % parts, panel = index / parts % p.panels, plane = index / parts / p.panels;
     const int64_t first = part * s.c / parts, last = (part + 1) * s.c / parts;
     WeightGradBlock b{};
-    b.x = v + plane * p.v_plane + first;
     b.x_pixel = p.forward.c_pitch;
-    b.dy = d + plane * p.d_plane + panel * p.d_panel;
     b.images = 1;
     b.rows = 1;
-    b.width = static_cast<int>(count);
     b.run = static_cast<int>(last - first);
     b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
     b.dw = sums + ((plane * p.panels + panel) * s.c + first) * p.width;
-    device.isa->weight_grad_panel(b);
+    const int64_t pieces = (count * p.width + panel_part - 1) / panel_part;
+    for (int64_t piece = 0; piece < pieces; piece++) {
+      const int64_t tile = piece * count / pieces;
+      b.width = static_cast<int>((piece + 1) * count / pieces - tile);
+      b.x = v + plane * p.v_plane + tile * p.forward.c_pitch + first;
+      b.dy = d + plane * p.d_plane + panel * p.d_panel + tile * p.width;
+      device.isa->weight_grad_panel(b);
+    }
   });
 }
 
