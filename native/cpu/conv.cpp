@@ -13,7 +13,12 @@ bool by_winograd(const CpuDevice& device, const ConvShape& s) {
 }
 
 WinogradPlan winograd_plan(const ConvShape& s, int32_t pass) {
-  return pass == FCDD_FORWARD ? plan_winograd_forward(s) : plan_winograd_input_grad(s);
+  return pass == FCDD_INPUT_GRAD ? plan_winograd_input_grad(s) : plan_winograd_forward(s);
+}
+
+// Nothing to pool in a map of one row or column.
+bool takes_pooling(const ConvShape& s) {
+  return s.oh >= 2 && s.ow >= 2;
 }
 
 uint64_t packed_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
@@ -29,8 +34,10 @@ uint64_t workspace_floats(const CpuDevice& device, const ConvShape& s, int32_t p
                                     : winograd_workspace_floats(device, winograd_plan(s, pass));
   }
   if (pass == FCDD_WEIGHT_GRAD) return direct_weight_grad_floats(device, s);
+  const auto threads = static_cast<uint64_t>(device.threads);
+  if (pass == FCDD_FORWARD_POOLED) return threads * direct_pooled_floats(plan_direct_forward_pooled(s));
   const DirectPlan plan = pass == FCDD_FORWARD ? plan_direct_forward(s) : plan_direct_input_grad(s);
-  return static_cast<uint64_t>(device.threads) * direct_scratch_floats(plan);
+  return threads * direct_scratch_floats(plan);
 }
 
 // After the floats of a forward pass, which are a multiple of 16: moments of blocks of rows.
@@ -44,7 +51,8 @@ uint64_t bias_grad_doubles(const ConvShape& s) {
 }
 
 void check_pass(int32_t pass) {
-  require(pass == FCDD_FORWARD || pass == FCDD_INPUT_GRAD || pass == FCDD_WEIGHT_GRAD,
+  require(pass == FCDD_FORWARD || pass == FCDD_INPUT_GRAD || pass == FCDD_WEIGHT_GRAD ||
+              pass == FCDD_FORWARD_POOLED,
           "convolution: unknown pass");
 }
 
@@ -58,6 +66,7 @@ uint64_t conv_packed_bytes(const CpuDevice& device, const FcddConvProblem& p, in
 uint64_t conv_workspace_bytes(const CpuDevice& device, const FcddConvProblem& p, int32_t pass) {
   check_pass(pass);
   const ConvShape s = shape_of(p);
+  if (pass == FCDD_FORWARD_POOLED && !takes_pooling(s)) return FCDD_DECLINED;
   const uint64_t bytes = workspace_floats(device, s, pass) * sizeof(float);
   const uint64_t doubles = pass == FCDD_WEIGHT_GRAD ? bias_grad_doubles(s)
                            : pass == FCDD_FORWARD   ? moment_doubles(device, s)
@@ -74,9 +83,36 @@ void conv_pack(CpuDevice& device, const FcddConvPack& a) {
   (by_winograd(device, s) ? winograd_pack : direct_pack)(device, s, a.pass == FCDD_INPUT_GRAD, w, packed);
 }
 
+namespace {
+
+// y = pool(act(x w + bias)): what the plain sequence computes, bit by bit, without its full-size output.
+void conv_forward_pooled(const CpuDevice& device, const FcddConvForward& a, const ConvShape& s,
+                         Epilogue epilogue) {
+  require(takes_pooling(s), "conv_forward: nothing to pool");
+  require(a.sums.arena == 0, "conv_forward: sums go with an unpooled output only");
+  const float* x = at<float>(device, a.x, s.inputs(), "conv_forward: x");
+  const float* packed =
+      at<float>(device, a.packed, packed_floats(device, s, FCDD_FORWARD), "conv_forward: packed");
+  float* y =
+      at<float>(device, a.y, static_cast<uint64_t>(s.n * (s.oh / 2) * (s.ow / 2) * s.k), "conv_forward: y");
+  float* workspace = at<float>(device, a.workspace, workspace_floats(device, s, FCDD_FORWARD_POOLED),
+                               "conv_forward: workspace");
+  epilogue.pooled = true;
+  if (by_winograd(device, s)) {
+    winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
+  } else {
+    direct_run_pooled(device, plan_direct_forward_pooled(s), x, packed, y, epilogue, workspace);
+  }
+}
+
+}  // namespace
+
 void conv_forward(CpuDevice& device, const FcddConvForward& a) {
   const ConvShape s = shape_of(a.p);
   const auto k = static_cast<uint64_t>(s.k);
+  const Epilogue epilogue{at_or_null<float>(device, a.bias, k, "conv_forward: bias"),
+                          a.activation == FCDD_ACT_LEAKY, static_cast<float>(a.slope)};
+  if (a.pooled != 0) return conv_forward_pooled(device, a, s, epilogue);
   const float* x = at<float>(device, a.x, s.inputs(), "conv_forward: x");
   const float* packed =
       at<float>(device, a.packed, packed_floats(device, s, FCDD_FORWARD), "conv_forward: packed");
@@ -85,8 +121,6 @@ void conv_forward(CpuDevice& device, const FcddConvForward& a) {
   const uint64_t floats = workspace_floats(device, s, FCDD_FORWARD);
   float* workspace =
       at<float>(device, a.workspace, floats + 2 * moment_doubles(device, s), "conv_forward: workspace");
-  const Epilogue epilogue{at_or_null<float>(device, a.bias, k, "conv_forward: bias"),
-                          a.activation == FCDD_ACT_LEAKY, static_cast<float>(a.slope)};
   if (by_winograd(device, s)) {
     winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
     if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);

@@ -10,6 +10,8 @@ namespace {
 // A block's gathered rows should leave room for a panel of weights in a core's second-level cache (1 MiB or
 // more).
 constexpr int64_t block_floats = 64 * 1024;
+// Outputs of a block that wait for their pooling, likewise.
+constexpr int64_t pooled_floats = 128 * 1024;
 // A panel of weights is read once per block: enough pixels that this does not show.
 constexpr int64_t block_pixels = 256;
 
@@ -37,11 +39,11 @@ void cut_into_blocks(DirectPlan& plan) {
       plan.n);
 }
 
-// One panel over the block's rows.
 struct BlockPlace {
   int64_t image, images, row, rows;
 };
 
+// One panel over the block's rows; y is the block's first output.
 void run_panel(const IsaTable& isa, const DirectPlan& plan, const BlockPlace& place, const float* gathered,
                const float* packed, float* y, const Epilogue& e, int64_t panel) {
   const int64_t row = row_floats(plan), first = panel * isa.panel;
@@ -64,7 +66,7 @@ void run_panel(const IsaTable& isa, const DirectPlan& plan, const BlockPlace& pl
   b.slope = e.slope;
   for (int64_t i = 0; i < place.images; i++) {
     b.x = gathered + i * image_floats;
-    b.y = y + ((place.image + i) * plan.oh + place.row) * b.y_row + first;
+    b.y = y + (i * plan.oh) * b.y_row + first;
     isa.conv_panel(b);
   }
 }
@@ -96,6 +98,14 @@ DirectPlan plan_direct_forward(const ConvShape& s) {
   plan.in_place = s.kernel == 1 && s.padding == 0;
   if (plan.in_place) plan.from.width = s.w;
   cut_into_blocks(plan);
+  return plan;
+}
+
+DirectPlan plan_direct_forward_pooled(const ConvShape& s) {
+  DirectPlan plan = plan_direct_forward(s);
+  plan.images = 1;
+  const int64_t fitting = std::max<int64_t>(pooled_floats / (plan.ow * plan.k) / 2 * 2, 2);
+  plan.rows = std::min({fitting, std::max<int64_t>(plan.rows / 2 * 2, 2), plan.oh / 2 * 2});
   return plan;
 }
 
@@ -166,7 +176,8 @@ void run_blocks(const CpuDevice& device, const DirectPlan& plan, const float* x,
     const float* gathered =
         gather_block(plan, place, x, workspace + static_cast<uint64_t>(worker) * scratch_floats);
     for (int64_t panel = share * panels / shares; panel < (share + 1) * panels / shares; panel++) {
-      run_panel(isa, plan, place, gathered, packed, y, epilogue, panel);
+      run_panel(isa, plan, place, gathered, packed,
+                y + (place.image * plan.oh + place.row) * plan.ow * plan.k, epilogue, panel);
       done(place, panel * isa.panel,
            static_cast<int>(std::min<int64_t>(isa.panel, plan.k - panel * isa.panel)));
     }
@@ -192,6 +203,50 @@ void combine_row_blocks(const DirectPlan& plan, const double* slots, double* sum
 }
 
 }  // namespace
+
+namespace {
+
+// 2 x 2 max pooling of the block's rows x ow x k outputs.
+void pool_block(const IsaTable& isa, const DirectPlan& plan, const BlockPlace& place, const float* outputs,
+                float* y) {
+  PostRows p{};
+  p.h = static_cast<int>(place.rows), p.w = static_cast<int>(plan.ow);
+  p.oh = p.h / 2, p.ow = p.w / 2;
+  p.c = plan.k;
+  p.kernel = 2, p.stride = 2;
+  for (int64_t c = 0; c < plan.k; c += post_channels) {
+    p.channels = static_cast<int>(std::min<int64_t>(post_channels, plan.k - c));
+    isa.post_forward(p, outputs + c, 0, p.oh, y + c, nullptr);
+  }
+}
+
+}  // namespace
+
+uint64_t direct_pooled_floats(const DirectPlan& plan) {
+  return direct_scratch_floats(plan) + round_up(static_cast<uint64_t>(plan.rows * plan.ow * plan.k), 16);
+}
+
+void direct_run_pooled(const CpuDevice& device, const DirectPlan& plan, const float* x, const float* packed,
+                       float* y, const Epilogue& epilogue, float* workspace) {
+  const IsaTable& isa = *device.isa;
+  const int64_t pooled_h = plan.oh / 2, pooled_w = plan.ow / 2;
+  const int64_t blocks = (2 * pooled_h + plan.rows - 1) / plan.rows, panels = panels_of(isa, plan.k);
+  const uint64_t gathered_floats = direct_scratch_floats(plan);
+  parallel(device.threads, blocks * plan.n, [&](int64_t index, int worker) {
+    float* scratch = workspace + static_cast<uint64_t>(worker) * direct_pooled_floats(plan);
+    float* outputs = scratch + gathered_floats;
+    BlockPlace place{};
+    place.image = index / blocks;
+    place.images = 1;
+    place.row = index % blocks * plan.rows;
+    place.rows = std::min(plan.rows, 2 * pooled_h - place.row);
+    const float* gathered = gather_block(plan, place, x, scratch);
+    for (int64_t panel = 0; panel < panels; panel++) {
+      run_panel(isa, plan, place, gathered, packed, outputs, epilogue, panel);
+    }
+    pool_block(isa, plan, place, outputs, y + (place.image * pooled_h + place.row / 2) * pooled_w * plan.k);
+  });
+}
 
 uint64_t direct_moment_doubles(const DirectPlan& plan) {
   return row_blocks_of(plan) == 1 ? 0 : static_cast<uint64_t>(plan.n * row_blocks_of(plan) * 2 * plan.k);

@@ -36,7 +36,7 @@ int64_t block_tiles(const WinogradPlan& plan, int threads) {
 struct Block {
   int64_t tiles, v_plane;
   int64_t m_plane, m_pitch;  // products
-  uint64_t floats;  // of one worker
+  uint64_t floats;           // of one worker
 };
 
 Block block_of(const WinogradPlan& plan, int threads) {
@@ -95,17 +95,20 @@ void multiply(const IsaTable& isa, const WinogradPlan& plan, const Block& b, con
 void transform_outputs(const IsaTable& isa, const WinogradPlan& plan, const Block& b, const Epilogue& e,
                        const float* products, int64_t first, int64_t count, float* y, float* nowhere) {
   float* pixels[16];
+  const int shrink = e.pooled ? 2 : 1;
+  const int64_t h = plan.oh / shrink, w = plan.ow / shrink;
   WinogradOutput o{};
   o.plane = b.m_plane;
   o.filters = static_cast<int>(plan.k);
   o.bias = e.bias;
   o.leaky = e.leaky;
   o.slope = e.slope;
+  o.pooled = e.pooled;
   o.pixels = pixels;
   for (int64_t t = 0; t < count; t++) {
     const Place at = place_of(plan, first + t);
-    tile_pixels_at(y + at.image * plan.oh * plan.ow * plan.k, plan.oh, plan.ow, plan.k, at.y, at.x,
-                   winograd_outputs, nowhere, pixels);
+    tile_pixels_at(y + at.image * h * w * plan.k, h, w, plan.k, at.y / shrink, at.x / shrink,
+                   winograd_outputs / shrink, nowhere, pixels);
     o.products = products + t * b.m_pitch;
     isa.winograd_output(plan.kernel, o);
   }

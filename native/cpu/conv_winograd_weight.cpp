@@ -34,7 +34,8 @@ Plan plan_of(const IsaTable& isa, const ConvShape& s) {
   p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.panels * s.c * p.width);
   const int64_t operands = std::max(chunk_floats, static_cast<int64_t>(p.sum_floats));
   p.tiles = std::clamp<int64_t>(operands / tile_floats, least_chunk, most_chunk);
-  const int64_t chunks = (p.forward.tiles() + p.tiles - 1) / p.tiles;  // equal ones rather than a small last one
+  const int64_t chunks =
+      (p.forward.tiles() + p.tiles - 1) / p.tiles;  // equal ones rather than a small last one
   p.tiles = (p.forward.tiles() + chunks - 1) / chunks;
   p.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(p.tiles * p.forward.c_pitch), 16)) + 16;
   p.d_panel = p.tiles * p.width;

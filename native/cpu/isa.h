@@ -66,6 +66,7 @@ struct WinogradOutput {
   const float* bias;  // or null
   bool leaky;
   float slope;
+  bool pooled;           // max pooling 2 x 2: four pixels instead of 16
   float* const* pixels;  // 16
 };
 

@@ -77,6 +77,7 @@ uint64_t conv_packed_bytes(const CudaDevice& device, const FcddConvProblem& p, i
 }
 
 uint64_t conv_workspace_bytes(const CudaDevice&, const FcddConvProblem& p, int32_t pass) {
+  if (pass == FCDD_FORWARD_POOLED) return FCDD_DECLINED;
   check_pass(pass);
   const ConvShape s = shape_of(p);
   if (pass == FCDD_FORWARD) return image_sums_workspace(s.n, s.oh * s.ow, s.k);
@@ -95,6 +96,7 @@ void conv_pack(CudaDevice& device, const FcddConvPack& a) {
 }
 
 void conv_forward(CudaDevice& device, const FcddConvForward& a) {
+  require(a.pooled == 0, "conv_forward: pooling is a step of its own here");
   const ConvShape s = shape_of(a.p);
   const auto k = static_cast<uint64_t>(s.k);
   const ConvView v = view_of(s, FCDD_FORWARD);

@@ -9,6 +9,37 @@ uint64_t weight_bytes(const ConvStep& step, uint64_t real) {
   return bytes_of(step.p.filters, {step.p.channels, step.p.kernel, step.p.kernel}, real);
 }
 
+bool takes_pooling(const Device& device, const ConvStep& conv, const PostStep& post, int capacity) {
+  const FcddPool& pool = post.p.pool;
+  if (pool.kernel != 2 || pool.stride != 2 || pool.padding != 0) return false;
+  if (post.p.norm != FCDD_NORM_NONE || post.p.activation != FCDD_ACT_NONE) return false;
+  FcddConvProblem p = conv.p;
+  p.batch = capacity;
+  return device.table().conv_workspace_bytes(device.handle(), &p, FCDD_FORWARD_POOLED) != FCDD_DECLINED;
+}
+
+// Max poolings (2, 2, 0) become part of the convolution before them where the device takes that: the
+// full-size output, a network's largest value, is then never written.
+Program fuse_pooling(const Device& device, Program program, int capacity) {
+  Program fused;
+  fused.values.push_back(program.values.front());
+  fused.names.push_back(program.names.front());
+  for (size_t i = 0; i < program.steps.size(); i++) {
+    Step step = program.steps[i];
+    const PostStep* post =
+        i + 1 < program.steps.size() ? std::get_if<PostStep>(&program.steps[i + 1]) : nullptr;
+    ConvStep* conv = std::get_if<ConvStep>(&step);
+    if (conv != nullptr && post != nullptr && takes_pooling(device, *conv, *post, capacity)) {
+      conv->pooled = true;
+      i++;
+    }
+    fused.steps.push_back(step);
+    fused.values.push_back(program.values[i + 1]);
+    fused.names.push_back(program.names[i + 1]);
+  }
+  return fused;
+}
+
 void plan_step(const Network::Impl& network, InferencePlan& plan, MemoryPlanner& planner, size_t i, int end) {
   const ConvStep* conv = std::get_if<ConvStep>(&plan.program.steps[i]);
   if (conv == nullptr) return;
@@ -19,8 +50,8 @@ void plan_step(const Network::Impl& network, InferencePlan& plan, MemoryPlanner&
   p.batch = plan.capacity;
   InferencePlan::StepSlots& slots = plan.steps[i];
   planner.add(slots.packed, device.table().conv_packed_bytes(device.handle(), &p, FCDD_FORWARD), 0, end);
-  planner.add(slots.workspace, device.table().conv_workspace_bytes(device.handle(), &p, FCDD_FORWARD), now,
-              now);
+  const FcddPass pass = conv->pooled ? FCDD_FORWARD_POOLED : FCDD_FORWARD;
+  planner.add(slots.workspace, device.table().conv_workspace_bytes(device.handle(), &p, pass), now, now);
   if (!conv->normalised) return;
   planner.add(slots.bias, static_cast<uint64_t>(p.filters) * real, 0, end);
   plan.folded.bytes = std::max(plan.folded.bytes, weight_bytes(*conv, real));
@@ -31,7 +62,8 @@ void plan_step(const Network::Impl& network, InferencePlan& plan, MemoryPlanner&
 InferencePlan plan_inference(const Network::Impl& network, int capacity) {
   network.require_score_map();
   InferencePlan plan;
-  plan.program = lower(network.layers, network.input, Mode::Inference);
+  plan.program =
+      fuse_pooling(*network.device, lower(network.layers, network.input, Mode::Inference), capacity);
   plan.up = upsampling(network.layers, network.input);
   plan.up.batch = capacity;
   plan.capacity = capacity;
@@ -126,7 +158,8 @@ void Inference::forward(const Network::Impl& network, int count) {
                         .activation = conv->activation,
                         .slope = conv->slope,
                         .sums = {},
-                        .workspace = at(arena_, plan_.steps[i].workspace)};
+                        .workspace = at(arena_, plan_.steps[i].workspace),
+                        .pooled = conv->pooled ? 1 : 0};
       a.p.batch = count;
       device.check(device.table().conv_forward(device.handle(), &a), "convolution");
     } else {

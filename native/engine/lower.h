@@ -32,6 +32,7 @@ struct ConvStep {
   double eps = 0;    // inference only
   int32_t activation = FCDD_ACT_NONE;
   double slope = 0;
+  bool pooled = false;  // inference only: a max pooling (2, 2, 0) is part of the step
 };
 
 struct PostStep {

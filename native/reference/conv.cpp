@@ -80,6 +80,7 @@ uint64_t conv_packed_bytes(const FcddConvProblem& p) {
 }
 
 uint64_t conv_workspace_bytes(const FcddConvProblem& p, int32_t pass) {
+  if (pass == FCDD_FORWARD_POOLED) return FCDD_DECLINED;  // the plain sequence says what it must equal
   return pass == FCDD_WEIGHT_GRAD ? conv_packed_bytes(p) : 0;
 }
 
@@ -100,6 +101,7 @@ void conv_pack(ReferenceDevice& device, const FcddConvPack& a) {
 }
 
 void conv_forward(ReferenceDevice& device, const FcddConvForward& a) {
+  if (a.pooled != 0) throw Error("FCDD_INVALID_ARGUMENT", "conv_forward: pooling is a step of its own here");
   const Sizes s = sizes(a.p);
   const int64_t N = a.p.batch, C = a.p.channels, K = a.p.filters;
   const double* x = device.need<double>(a.x, count(N, s.in_pixels, C), "x");

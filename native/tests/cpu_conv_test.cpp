@@ -178,6 +178,51 @@ TEST(cpu_conv_bits_do_not_depend_on_the_batch) {
   }
 }
 
+// Convolution and max pooling as one step have the bits of the two, whatever the algorithm, also where the
+// last row or column is left over.
+TEST(cpu_conv_pooled) {
+  std::mt19937 random(test_seed(16));
+  for (int i = 0; i < 24; i++) {
+    const int kernel = i % 4 == 3 ? 1 : i % 2 == 0 ? 3 : 5;
+    const int spread = i < 4 ? 90 : 23;  // several blocks of rows
+    const FcddConvProblem p{uniform(random, 1, 3),
+                            uniform(random, kernel + 1, spread),
+                            uniform(random, kernel + 1, spread),
+                            uniform(random, 1, 40),
+                            uniform(random, 1, 70),
+                            kernel,
+                            i % 5 == 0 ? 2 : 1,
+                            kernel / 2};
+    const Data d = random_data(random, p);
+    const int oh = static_cast<int>(out_extent(p, p.height)), ow = static_cast<int>(out_extent(p, p.width));
+    if (oh < 2 || ow < 2) continue;
+    for (const std::string& isa : isas()) {
+      Bench b(fcdd_cpu_table(), isa.c_str(), 2);
+      FcddConvForward f{};
+      f.p = p;
+      f.x = b.real(d.x);
+      f.packed = pack(b, p, FCDD_FORWARD, b.real(d.w));
+      f.bias = b.real(d.bias);
+      f.activation = FCDD_ACT_LEAKY;
+      f.slope = 0.01;
+      f.y = b.real_out(outputs(p));
+      f.workspace = workspace(b, p, FCDD_FORWARD);
+      b.run(b.table->conv_forward(b.device, &f));
+      FcddPostForward post{};
+      post.p = {p.batch, oh, ow, p.filters, FCDD_NORM_NONE, FCDD_ACT_NONE, 0, 0, 0, {2, 2, 0}};
+      post.x = f.y;
+      post.y = b.real_out(int64_t{p.batch} * (oh / 2) * (ow / 2) * p.filters);
+      b.run(b.table->post_forward(b.device, &post));
+
+      f.pooled = 1;
+      f.y = b.real_out(int64_t{p.batch} * (oh / 2) * (ow / 2) * p.filters);
+      f.workspace = workspace(b, p, FCDD_FORWARD_POOLED);
+      b.run(b.table->conv_forward(b.device, &f));
+      CHECK(b.read_real(f.y) == b.read_real(post.y));
+    }
+  }
+}
+
 TEST(cpu_conv_refuses_wrong_arguments) {
   Bench b(fcdd_cpu_table(), nullptr, 1);
   const FcddConvProblem p{1, 4, 4, 2, 3, 3, 1, 1};

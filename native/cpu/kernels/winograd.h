@@ -170,12 +170,18 @@ void winograd_input(int kernel, const float* const* pixels, int channels, float*
   (kernel == 3 ? winograd_input_of<6> : winograd_input_of<8>)(pixels, channels, v, plane);
 }
 
-template <int N>
+// Max pooling's choice, as in kernels/post_forward.h: a NaN wins, and so stays.
+FCDD_INLINE vec larger(vec best, vec value) {
+  return (value > best) | (value != value) ? value : best;
+}
+
+template <int N, bool Pooled>
 void winograd_output_of(const WinogradOutput& output) {
   const WinogradOutput o = output;  // a copy that no store can change
   for_channels(
       o.filters, [&](int c, int n) __attribute__((always_inline)) {
         const vec bias = o.bias != nullptr ? load_some(o.bias + c, n) : vec{};
+        vec window[2][2];
         transform_2d<N, 4>(
             [](const vec(&t)[N], vec(&y)[4]) __attribute__((always_inline)) { output_1d(t, y); },
             [&](int i, int j) __attribute__((always_inline)) {
@@ -184,13 +190,24 @@ void winograd_output_of(const WinogradOutput& output) {
             [&](int i, int j, vec value) __attribute__((always_inline)) {
               value += bias;
               if (o.leaky) value = value > 0 ? value : o.slope * value;
-              store_some(o.pixels[i * 4 + j] + c, value, n);
+              if constexpr (Pooled) {
+                window[i / 2][j / 2] = i % 2 + j % 2 == 0 ? value : larger(window[i / 2][j / 2], value);
+              } else {
+                store_some(o.pixels[i * 4 + j] + c, value, n);
+              }
             });
+        if constexpr (Pooled) {
+          for (int i = 0; i < 4; i++) store_some(o.pixels[i] + c, window[i / 2][i % 2], n);
+        }
       });
 }
 
 void winograd_output(int kernel, const WinogradOutput& o) {
-  (kernel == 3 ? winograd_output_of<6> : winograd_output_of<8>)(o);
+  if (o.pooled) {
+    (kernel == 3 ? winograd_output_of<6, true> : winograd_output_of<8, true>)(o);
+  } else {
+    (kernel == 3 ? winograd_output_of<6, false> : winograd_output_of<8, false>)(o);
+  }
 }
 
 // Panels of filters, whole registers: the last one is filled up with zeros.

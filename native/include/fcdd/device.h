@@ -61,7 +61,16 @@ typedef struct FcddDeviceInfo {
 // ---- arguments of the steps ----------------------------------------------------------------------------
 // Buffers marked (opt) may be none. Every buffer of type real unless said. All outputs are overwritten.
 
-typedef enum FcddPass { FCDD_FORWARD = 0, FCDD_INPUT_GRAD = 1, FCDD_WEIGHT_GRAD = 2 } FcddPass;
+typedef enum FcddPass {
+  FCDD_FORWARD = 0,
+  FCDD_INPUT_GRAD = 1,
+  FCDD_WEIGHT_GRAD = 2,
+  // Forward with max pooling (2, 2, 0) of the output, which is never written unpooled: packed as
+  // FCDD_FORWARD. A device that does not take it answers FCDD_DECLINED when asked for its workspace.
+  FCDD_FORWARD_POOLED = 3,
+} FcddPass;
+
+#define FCDD_DECLINED UINT64_MAX
 
 // OIHW weights -> the layout a pass wants. Emitted whenever the weights have changed.
 typedef struct FcddConvPack {
@@ -80,6 +89,7 @@ typedef struct FcddConvForward {
   FcddBuffer sums;  // (opt) double, N x 2 x K: per image the sum over its pixels and the sum of squared
                     // deviations from that image's own mean
   FcddBuffer workspace;
+  int32_t pooled;  // 1: y is the max-pooled output (FCDD_FORWARD_POOLED), without sums
 } FcddConvForward;
 
 typedef struct FcddConvInputGrad {
