@@ -1,7 +1,8 @@
 import type { CommandModule } from 'yargs';
 import { evaluate as evaluateModel } from '../training/evaluate.js';
 import { deviceOptions, givenDevice } from './device.js';
-import { figure, log, percent, printJson } from './output.js';
+import { figureLines } from './figures.js';
+import { log, percent, printJson } from './output.js';
 
 export const evaluate: CommandModule = {
   command: 'evaluate <model>',
@@ -44,17 +45,7 @@ export const evaluate: CommandModule = {
       { onNote: log, onWarning: (text) => log(`warning: ${text}`) },
     );
     const seconds = (performance.now() - began) / 1000;
-    log(
-      `image ROC-AUC ${figure(metrics.sample.rocAuc)}${metrics.sample.reason ? ` (${metrics.sample.reason})` : ''}`,
-    );
-    for (const [type, { rocAuc, n }] of Object.entries(metrics.sample.perType)) {
-      log(
-        `  ${type.padEnd(16)} ${figure(rocAuc)}  pixel ${figure(metrics.pixel.perType[type]?.rocAuc)}  (${n} images)`,
-      );
-    }
-    log(
-      `pixel ROC-AUC ${figure(metrics.pixel.rocAuc)}${metrics.pixel.reason ? ` (${metrics.pixel.reason})` : ''}`,
-    );
+    for (const line of figureLines(metrics.sample, metrics.pixel)) log(line);
     if (metrics.verdicts) {
       const { falseAlarms, normal, detected, anomalous } = metrics.verdicts;
       log(

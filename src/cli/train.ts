@@ -6,6 +6,7 @@ import { architectures } from '../models/index.js';
 import { checkOptions, syntheticNoises, type TrainOptions } from '../training/config.js';
 import { type TrainResult, train as trainRun } from '../training/train.js';
 import { deviceOptions } from './device.js';
+import { figureLines } from './figures.js';
 import { createTrainingBar, figure, log, percent, printJson, stopSignal } from './output.js';
 
 const data = 'Data';
@@ -257,13 +258,7 @@ function report(result: TrainResult, json: boolean): void {
     return;
   }
   if (metrics) {
-    log(`image ROC-AUC ${figure(metrics.sample.rocAuc)}${because(metrics.sample.reason)}`);
-    for (const [type, { rocAuc, n }] of Object.entries(metrics.sample.perType)) {
-      log(
-        `  ${type.padEnd(16)} ${figure(rocAuc)}  pixel ${figure(metrics.pixel.perType[type]?.rocAuc)}  (${n} images)`,
-      );
-    }
-    log(`pixel ROC-AUC ${figure(metrics.pixel.rocAuc)}${because(metrics.pixel.reason)}`);
+    for (const line of figureLines(metrics.sample, metrics.pixel)) log(line);
     if (metrics.synthetic) {
       const { noise, n, sampleRocAuc } = metrics.synthetic;
       log(`ROC-AUC on synthetic anomalies (${noise} on ${n} held-out images) ${figure(sampleRocAuc)}`);
@@ -287,6 +282,5 @@ function report(result: TrainResult, json: boolean): void {
   if (json) printJson({ ...metrics, out, epochs, seconds, imagesPerSecond });
 }
 
-const because = (reason: string | null): string => (reason ? ` (${reason})` : '');
 const quoted = (path: string): string =>
   /^[\w./@-]+$/.test(path) ? path : `'${path.replace(/'/g, "'\\''")}'`;

@@ -6,6 +6,7 @@
  * they are counted once (`PairCounts`) and a replicate only weights them: exact for pixels as well as for images.
  */
 import { FcddError } from '../errors.js';
+import { CurveScan, type ScanFigures } from './curve-scan.js';
 import { seededRandom } from './random.js';
 import { checkSamples } from './roc.js';
 
@@ -50,12 +51,7 @@ export function bootstrapRocAuc(
   options: BootstrapOptions = {},
 ): Interval | null {
   checkSamples(scores, labels);
-  if (groups.length !== scores.length) {
-    throw new FcddError(
-      'FCDD_INVALID_ARGUMENT',
-      `expected one group per score, received ${groups.length} groups for ${scores.length} scores`,
-    );
-  }
+  checkGroups(groups, scores.length);
   return bootstrapPairs(countPairs(scores, labels, groupIndices(groups)), options);
 }
 
@@ -134,26 +130,80 @@ export function mergePairs(pairs: PairCounts, target: readonly (string | null)[]
 
 /** Interval from pair counts. */
 export function bootstrapPairs(pairs: PairCounts, options: BootstrapOptions = {}): Interval | null {
+  return bootstrapWeights(pairs.positives.length, (weights) => areaOfPairs(pairs, weights), options);
+}
+
+/**
+ * Intervals of average precision and best F1 of images, drawn by group as for the ROC-AUC: images are ranked once, and a
+ * replicate counts each as often as its group was drawn.
+ * @param groups name of the group of each sample; without it every sample is its own group
+ * @returns null when one of the labels is absent or there are fewer than two groups
+ */
+export function bootstrapRanking(
+  scores: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  groups: readonly string[] = Array.from({ length: scores.length }, (_, i) => String(i)),
+  options: BootstrapOptions = {},
+): { averagePrecision: Interval; bestF1: Interval } | null {
+  checkSamples(scores, labels);
+  checkGroups(groups, scores.length);
+  const { of, count } = groupIndices(groups);
+  const order = Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
+  const figure = (key: 'averagePrecision' | 'bestF1') => (weights: Float64Array) => {
+    const figures = weightedFigures(order, scores, labels, (i) => weights[of[i]!]!);
+    return key === 'bestF1' ? (figures?.bestF1.f1 ?? null) : (figures?.averagePrecision ?? null);
+  };
+  const averagePrecision = bootstrapWeights(count, figure('averagePrecision'), options);
+  const bestF1 = bootstrapWeights(count, figure('bestF1'), options);
+  return averagePrecision && bestF1 && { averagePrecision, bestF1 };
+}
+
+function weightedFigures(
+  order: readonly number[],
+  scores: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  weight: (i: number) => number,
+): ScanFigures | null {
+  const totals = { positives: 0, negatives: 0 };
+  for (const i of order) totals[labels[i] === 1 ? 'positives' : 'negatives'] += weight(i);
+  const scan = new CurveScan(totals);
+  for (let from = 0, to = 0; from < order.length; from = to) {
+    let positives = 0;
+    let negatives = 0;
+    for (; to < order.length && scores[order[to]!] === scores[order[from]!]; to++) {
+      if (labels[order[to]!] === 1) positives += weight(order[to]!);
+      else negatives += weight(order[to]!);
+    }
+    scan.add(scores[order[from]!]!, positives, negatives);
+  }
+  return scan.figures();
+}
+
+/** Percentile interval of a figure of drawn groups; null when it cannot be computed with every group counted once. */
+function bootstrapWeights(
+  groups: number,
+  figureOf: (weights: Float64Array) => number | null,
+  options: BootstrapOptions,
+): Interval | null {
   const { replicates = 2000, level = 0.95, seed = 0 } = options;
   checkOptions(replicates, level);
-  const groups = pairs.positives.length;
-  if (groups < 2 || areaOfPairs(pairs, new Float64Array(groups).fill(1)) === null) return null;
+  if (groups < 2 || figureOf(new Float64Array(groups).fill(1)) === null) return null;
   const random = seededRandom(seed);
   const weights = new Float64Array(groups);
-  const areas = new Float64Array(replicates);
+  const figures = new Float64Array(replicates);
   let redrawn = 0;
   for (let done = 0; done < replicates; ) {
     weights.fill(0);
     for (let k = 0; k < groups; k++) weights[random.below(groups)]!++;
-    const area = areaOfPairs(pairs, weights);
-    if (area === null) redrawn++;
-    else areas[done++] = area;
+    const figure = figureOf(weights);
+    if (figure === null) redrawn++;
+    else figures[done++] = figure;
   }
-  areas.sort();
+  figures.sort();
   const tail = (1 - level) / 2;
   return {
-    low: interpolatedQuantile(areas, tail),
-    high: interpolatedQuantile(areas, 1 - tail),
+    low: interpolatedQuantile(figures, tail),
+    high: interpolatedQuantile(figures, 1 - tail),
     level,
     groups,
     replicates,
@@ -189,6 +239,14 @@ export function interpolatedQuantile(sorted: ArrayLike<number>, q: number): numb
   const low = Math.floor(at);
   const high = Math.min(low + 1, sorted.length - 1);
   return sorted[low]! + (at - low) * (sorted[high]! - sorted[low]!);
+}
+
+function checkGroups(groups: readonly string[], scores: number): void {
+  if (groups.length === scores) return;
+  throw new FcddError(
+    'FCDD_INVALID_ARGUMENT',
+    `expected one group per score, received ${groups.length} groups for ${scores} scores`,
+  );
 }
 
 function checkOptions(replicates: number, level: number): void {

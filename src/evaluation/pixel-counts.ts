@@ -4,6 +4,7 @@
  */
 import type { Mask } from '../data/types.js';
 import { FcddError } from '../errors.js';
+import { maskComponents } from './components.js';
 import type { ValueTable } from './value-table.js';
 
 /** What a map pixel stands for: sparse positives, and how often each map row and column is repeated. */
@@ -15,9 +16,16 @@ export interface PixelEntry {
   width: number;
   rows: Uint32Array;
   columns: Uint32Array;
-  /** Indices of map pixels with anomalous original pixels, and their number. */
+  /** Original pixels. */
+  pixels: number;
+  /**
+   * Indices of map pixels with anomalous original pixels, and their number, component after component: a map pixel that
+   * several components share is listed once for each.
+   */
   at: Uint32Array;
   count: Uint32Array;
+  /** Of each component, the end of its part of `at`. */
+  ends: Uint32Array;
 }
 
 /**
@@ -39,6 +47,7 @@ export function pixelEntry(
     width,
     rows: repeats(height, mask.height),
     columns: repeats(width, mask.width),
+    pixels: mask.height * mask.width,
     ...anomalousPixels(height, width, mask),
   };
 }
@@ -85,15 +94,6 @@ function countEntry(entry: PixelEntry, table: ValueTable, { positives, negatives
   }
 }
 
-export function copyCounts({ positives, negatives }: PixelCounts): PixelCounts {
-  return { positives: positives.slice(), negatives: negatives.slice() };
-}
-
-export function addCounts(to: PixelCounts, from: PixelCounts): void {
-  for (let i = 0; i < to.positives.length; i++) to.positives[i]! += from.positives[i]!;
-  for (let i = 0; i < to.negatives.length; i++) to.negatives[i]! += from.negatives[i]!;
-}
-
 /** How many of `out` original rows (or columns) take their value from each of `size` map rows. */
 function repeats(size: number, out: number): Uint32Array {
   const counts = new Uint32Array(size);
@@ -101,21 +101,33 @@ function repeats(size: number, out: number): Uint32Array {
   return counts;
 }
 
-/** Map pixels that stand for anomalous original pixels, and how many each. */
-function anomalousPixels(height: number, width: number, mask: Mask): { at: Uint32Array; count: Uint32Array } {
-  const counts = new Uint32Array(height * width);
-  for (let y = 0; y < mask.height; y++) {
-    const row = Math.floor((y * height) / mask.height) * width;
-    for (let x = 0; x < mask.width; x++) {
-      if (mask.data[y * mask.width + x] !== 0) counts[row + Math.floor((x * width) / mask.width)]!++;
+/** Map pixels that stand for anomalous original pixels, and how many each, by component. */
+function anomalousPixels(
+  height: number,
+  width: number,
+  mask: Mask,
+): { at: Uint32Array; count: Uint32Array; ends: Uint32Array } {
+  const components = maskComponents(mask);
+  const counts = new Uint32Array(components.length > 0 ? height * width : 0);
+  const at: number[] = [];
+  const count: number[] = [];
+  const ends = components.map((runs) => {
+    const touched: number[] = [];
+    for (const { row, from, to } of runs) {
+      const start = Math.floor((row * height) / mask.height) * width;
+      for (let x = from; x < to; x++) {
+        const i = start + Math.floor((x * width) / mask.width);
+        if (counts[i]!++ === 0) touched.push(i);
+      }
     }
-  }
-  const covered = counts.reduce((n, count) => (count > 0 ? n + 1 : n), 0);
-  const at = new Uint32Array(covered);
-  for (let i = 0, next = 0; next < covered; i++) {
-    if (counts[i]! > 0) at[next++] = i;
-  }
-  return { at, count: at.map((i) => counts[i]!) };
+    for (const i of touched) {
+      at.push(i);
+      count.push(counts[i]!);
+      counts[i] = 0;
+    }
+    return at.length;
+  });
+  return { at: Uint32Array.from(at), count: Uint32Array.from(count), ends: Uint32Array.from(ends) };
 }
 
 function checkedMinimum(map: Float32Array, height: number, width: number, mask: Mask): number {

@@ -1,11 +1,12 @@
 /**
- * Exact ROC-AUC over all pixels of a test set, at the masks' original resolution, without building the maps at that
+ * Exact figures over all pixels of a test set, at the masks' original resolution, without building the maps at that
  * resolution: nearest-neighbour upsampling (source index ⌊i·in/out⌋) gives every original pixel one of the map's
  * values, so it is enough to count, per map pixel, how many anomalous and normal original pixels it stands for.
+ * ROC-AUC, average precision and best F1 as scikit-learn's; AUPRO over the 8-connected components of the masks.
  *
- * Memory: the maps are kept by reference, 4 bytes per map pixel (do not write to them afterwards), plus 8 bytes per map
- * pixel that covers an anomaly, plus a few arrays over the distinct values of such pixels. Only these values can be
- * points where the true positive rate changes, so negatives are counted between them and nothing is sorted as a whole.
+ * Memory: the maps are kept by reference, 4 bytes per map pixel (do not write to them afterwards), plus 12 bytes per map
+ * pixel that covers an anomaly, plus 64 MiB at most. Only the values of such pixels can be points where a curve turns, so
+ * negatives are counted between them, a block of values at a time, and nothing is sorted as a whole.
  */
 import type { Mask } from '../data/types.js';
 import { FcddError } from '../errors.js';
@@ -16,28 +17,35 @@ import {
   type Interval,
   mergePairs,
 } from './bootstrap.js';
-import {
-  addCounts,
-  copyCounts,
-  countPixels,
-  type PixelCounts,
-  type PixelEntry,
-  pixelEntry,
-} from './pixel-counts.js';
+import { type BestF1, CurveScan } from './curve-scan.js';
+import { type PixelEntry, pixelEntry } from './pixel-counts.js';
 import { pairsOfGroups } from './pixel-pairs.js';
-import { areaOfRanked, curveOfRanked, type RankedCounts, type RocCurve } from './roc.js';
+import { CurvePoints, type RocCurve } from './roc.js';
+import { type BlockCounts, countBlock, emptyBlock, type ValueBlock, valueBlocks } from './value-blocks.js';
 import { ValueTable } from './value-table.js';
 
-export interface PixelRocResult {
-  /** Null when there are no anomalous or no normal pixels. */
+/** All null when there are no anomalous or no normal pixels. */
+export interface PixelFigures {
   rocAuc: number | null;
+  averagePrecision: number | null;
+  bestF1: BestF1 | null;
+  /** Area under the per-region overlap up to 30 % false-positive rate, divided by 0.3. */
+  aupro: number | null;
+}
+
+export interface PixelRocResult extends PixelFigures {
   curve: RocCurve | null;
   /** Per anomaly type: that type's images against them and the normal images. */
-  perType: Record<string, { images: number; rocAuc: number | null }>;
+  perType: Record<string, PixelFigures & { images: number }>;
   images: number;
   pixels: number;
   anomalousPixels: number;
+  /** 8-connected defects in the masks. */
+  components: number;
 }
+
+/** Values counted at a time, over all groups of images. */
+const defaultBlockValues = 2 ** 21;
 
 export class PixelRoc {
   readonly #entries: PixelEntry[] = [];
@@ -52,30 +60,49 @@ export class PixelRoc {
     this.#entries.push(pixelEntry(map, height, width, mask, type));
   }
 
-  /** @param maxPoints of the curve */
-  result(maxPoints = 200): PixelRocResult {
-    const table = this.#table();
-    const lowest = this.#entries.reduce((least, e) => Math.min(least, e.lowest), Number.POSITIVE_INFINITY);
-    const normal = countPixels(
-      this.#entries.filter((e) => e.type === null),
-      table,
-    );
-    const total = copyCounts(normal);
-    const perType: [string, { images: number; rocAuc: number | null }][] = [];
-    for (const [type, entries] of groupByType(this.#entries)) {
-      const counts = countPixels(entries, table);
-      addCounts(total, counts);
-      addCounts(counts, normal);
-      perType.push([type, { images: entries.length, rocAuc: areaOfRanked(ranked(counts, table, lowest)) }]);
+  /**
+   * @param maxPoints of the curve
+   * @param blockValues distinct values counted at a time, over all groups of images: memory against time
+   */
+  result(maxPoints = 200, blockValues = defaultBlockValues): PixelRocResult {
+    const entries = this.#entries;
+    const normal = entries.filter((e) => e.type === null);
+    const types = [...groupByType(entries)];
+    const totals = totalsOf(entries);
+    const all = new CurveScan(totals);
+    const points = new CurvePoints(totals.positives, totals.negatives);
+    // The first group is that of the normal images, which count for every type.
+    const groups = [normal, ...types.map(([, members]) => members)];
+    const scans = types.map(([, members]) => new CurveScan(totalsOf([...normal, ...members])));
+    const { values } = this.#table();
+    const size = Math.min(values.length, Math.ceil(blockValues / groups.length));
+    const counts = groups.map(() => emptyBlock(size));
+    const lowest = entries.reduce((least, e) => Math.min(least, e.lowest), Number.POSITIVE_INFINITY);
+    for (const block of valueBlocks(values, size)) {
+      groups.forEach((members, g) => {
+        countBlock(members, block, counts[g]!);
+      });
+      for (let slot = 2 * block.table.values.length; slot >= 0; slot--) {
+        const value = slotValue(block, slot, lowest);
+        const before = all.tp + all.fp;
+        addSlot(all, value, slot, counts);
+        if (all.tp + all.fp > before) points.add(value, all.tp, all.fp);
+        scans.forEach((scan, t) => {
+          addSlot(scan, value, slot, [counts[0]!, counts[t + 1]!]);
+        });
+      }
     }
-    const all = ranked(total, table, lowest);
+    const figures = figuresOf(all);
     return {
-      rocAuc: areaOfRanked(all),
-      curve: curveOfRanked(all, maxPoints),
-      perType: Object.fromEntries(perType),
-      images: this.#entries.length,
-      pixels: sum(all.positives) + sum(all.negatives),
-      anomalousPixels: sum(all.positives),
+      ...figures,
+      curve: figures.rocAuc === null ? null : points.curve(maxPoints),
+      perType: Object.fromEntries(
+        types.map(([type, members], t) => [type, { images: members.length, ...figuresOf(scans[t]!) }]),
+      ),
+      images: entries.length,
+      pixels: totals.positives + totals.negatives,
+      anomalousPixels: totals.positives,
+      components: totals.components,
     };
   }
 
@@ -127,22 +154,45 @@ export class PixelRoc {
   }
 }
 
-/** Highest first, as the ROC functions take it, with the threshold that reaches just as far down. */
-function ranked({ positives, negatives }: PixelCounts, { values }: ValueTable, lowest: number): RankedCounts {
-  const slots = negatives.length;
-  const result = {
-    values: new Float64Array(slots),
-    positives: new Float64Array(slots),
-    negatives: new Float64Array(slots),
-  };
-  for (let slot = slots - 1, i = 0; slot >= 0; slot--, i++) {
-    const t = slot >> 1;
-    const isValue = slot % 2 === 1;
-    result.values[i] = isValue ? values[t]! : t === 0 ? lowest : nextAbove(values[t - 1]!);
-    result.positives[i] = isValue ? positives[t]! : 0;
-    result.negatives[i] = negatives[slot]!;
+function totalsOf(entries: readonly PixelEntry[]): {
+  positives: number;
+  negatives: number;
+  components: number;
+} {
+  let positives = 0;
+  let pixels = 0;
+  let components = 0;
+  for (const entry of entries) {
+    positives += sum(entry.count);
+    pixels += entry.pixels;
+    components += entry.ends.length;
   }
-  return result;
+  return { positives, negatives: pixels - positives, components };
+}
+
+const none: PixelFigures = { rocAuc: null, averagePrecision: null, bestF1: null, aupro: null };
+
+const figuresOf = (scan: CurveScan): PixelFigures => scan.figures() ?? none;
+
+function addSlot(scan: CurveScan, value: number, slot: number, counts: readonly BlockCounts[]): void {
+  let positives = 0;
+  let negatives = 0;
+  let covered = 0;
+  const t = (slot - 1) / 2;
+  for (const group of counts) {
+    negatives += group.negatives[slot]!;
+    if (slot % 2 === 0) continue;
+    positives += group.positives[t]!;
+    covered += group.covered[t]!;
+  }
+  scan.add(value, positives, negatives, covered);
+}
+
+/** The threshold that reaches down to a slot: its value, or just above the value below it. */
+function slotValue({ table: { values }, low }: ValueBlock, slot: number, lowest: number): number {
+  if (slot % 2 === 1) return values[slot >> 1]!;
+  if (slot > 0) return nextAbove(values[(slot >> 1) - 1]!);
+  return low === Number.NEGATIVE_INFINITY ? lowest : nextAbove(low);
 }
 
 const word = new Float32Array(1);

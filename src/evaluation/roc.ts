@@ -4,6 +4,7 @@
  * (= probability that an anomalous sample scores higher than a normal one, ties counting one half).
  */
 import { FcddError } from '../errors.js';
+import { CurveScan, type ScanFigures } from './curve-scan.js';
 
 /**
  * Points of a ROC curve from (0,0) to (1,1). `thresholds[0]` is Infinity (nothing is called anomalous); JSON writes it
@@ -46,6 +47,18 @@ export function rocCurve(
   return curveOfRanked(rank(scores, labels), maxPoints);
 }
 
+/**
+ * ROC-AUC, average precision and best F1 of scores, equal to scikit-learn's; null when one of the labels is absent.
+ * @throws as rocAuc
+ */
+export function rankingFigures(scores: ArrayLike<number>, labels: ArrayLike<number>): ScanFigures | null {
+  const { values, positives, negatives } = rank(scores, labels);
+  const sum = (counts: ArrayLike<number>): number => Array.from(counts).reduce((total, n) => total + n, 0);
+  const scan = new CurveScan({ positives: sum(positives), negatives: sum(negatives) });
+  for (let i = 0; i < values.length; i++) scan.add(values[i]!, positives[i]!, negatives[i]!);
+  return scan.figures();
+}
+
 /** Area under the weighted ROC curve; null when there are no positives or no negatives. */
 export function areaOfRanked({ positives, negatives }: RankedCounts): number | null {
   let above = 0;
@@ -62,21 +75,64 @@ export function areaOfRanked({ positives, negatives }: RankedCounts): number | n
 /** The weighted ROC curve; null when there are no positives or no negatives. */
 export function curveOfRanked(ranked: RankedCounts, maxPoints = 200): RocCurve | null {
   const { values, positives, negatives } = ranked;
-  const curve: RocCurve = { fpr: [0], tpr: [0], thresholds: [Number.POSITIVE_INFINITY] };
+  const points = new CurvePoints(1, 1, 0);
   let tp = 0;
   let fp = 0;
   for (let i = 0; i < positives.length; i++) {
     if (positives[i]! + negatives[i]! === 0) continue;
     tp += positives[i]!;
     fp += negatives[i]!;
-    curve.fpr.push(fp);
-    curve.tpr.push(tp);
-    curve.thresholds.push(values[i]!);
+    points.add(values[i]!, tp, fp);
   }
-  if (tp === 0 || fp === 0) return null;
-  curve.fpr = curve.fpr.map((n) => n / fp);
-  curve.tpr = curve.tpr.map((n) => n / tp);
-  return thin(dropCollinear(curve), maxPoints);
+  return tp === 0 || fp === 0 ? null : points.curve(maxPoints);
+}
+
+/**
+ * Collects the points of a curve, first those nearest to (0,0). Steps shorter than `least` (of fpr + tpr) are left out,
+ * the last point never is, so that a curve over millions of values costs no more than 2/least points.
+ */
+export class CurvePoints {
+  readonly #tp: number[] = [0];
+  readonly #fp: number[] = [0];
+  readonly #thresholds: number[] = [Number.POSITIVE_INFINITY];
+  #next = 0;
+  #pending: [number, number, number] | null = null;
+
+  constructor(
+    private readonly positives: number,
+    private readonly negatives: number,
+    private readonly least = 2 ** -14,
+  ) {}
+
+  /** The point at a threshold: what is called anomalous there. */
+  add(threshold: number, tp: number, fp: number): void {
+    const way = tp / this.positives + fp / this.negatives;
+    this.#pending = [threshold, tp, fp];
+    if (way < this.#next) return;
+    this.#next = way + this.least;
+    this.#keep();
+  }
+
+  #keep(): void {
+    if (this.#pending === null) return;
+    const [threshold, tp, fp] = this.#pending;
+    this.#pending = null;
+    this.#thresholds.push(threshold);
+    this.#tp.push(tp);
+    this.#fp.push(fp);
+  }
+
+  curve(maxPoints: number): RocCurve {
+    this.#keep();
+    const tp = this.#tp[this.#tp.length - 1]!;
+    const fp = this.#fp[this.#fp.length - 1]!;
+    const curve = {
+      fpr: this.#fp.map((n) => n / fp),
+      tpr: this.#tp.map((n) => n / tp),
+      thresholds: this.#thresholds,
+    };
+    return thin(dropCollinear(curve), maxPoints);
+  }
 }
 
 /** Keeps the points where the curve turns, and the ends. */

@@ -59,6 +59,7 @@ export function renderReport(report: RunReport): string {
     warnings.length > 0 ? section('Warnings', list(warnings), 'warnings') : '',
     figureTiles(report),
     report.facts.length > 0 ? section('What was trained', factList(report.facts)) : '',
+    figureSection(report.sample, report.pixel),
     perTypeSection(report.sample, report.pixel),
     comparisonSection(report),
     section('Threshold', thresholdText(report)),
@@ -140,6 +141,23 @@ function factList(facts: RunReport['facts']): string {
   return `<dl>${facts.map(([name, value]) => `<div><dt>${escapeMarkup(name)}</dt><dd>${escapeMarkup(value)}</dd></div>`).join('')}</dl>`;
 }
 
+/** Further figures of the test images, per image and per pixel. */
+function figureSection(sample: SampleMetrics, pixel: PixelMetrics): string {
+  if (sample.rocAuc === null && pixel.rocAuc === null) return '';
+  const f1 = ({ bestF1 }: Figures): string =>
+    bar(bestF1?.f1 ?? null) + (bestF1 ? ` at ≥ ${formatNumber(bestF1.threshold)}` : '');
+  const rows = [
+    ['ROC-AUC', bar(sample.rocAuc), bar(pixel.rocAuc)],
+    ['average precision', bar(sample.averagePrecision), bar(pixel.averagePrecision)],
+    ['best F1', f1(sample), f1(pixel)],
+    ['AUPRO to 30 % false positives', '', bar(pixel.aupro)],
+  ];
+  const note =
+    '<p class="note">The threshold of the best F1 is chosen with the test labels: it says what a threshold could ' +
+    `reach. AUPRO rates ${pixel.components.toLocaleString('en')} connected defects alike, whatever their size.</p>`;
+  return section('Figures', table(['figure', 'per image', 'per pixel'], rows) + note);
+}
+
 function perTypeSection(sample: SampleMetrics, pixel: PixelMetrics): string {
   const types = Object.entries(sample.perType);
   if (types.length === 0) return '';
@@ -148,12 +166,11 @@ function perTypeSection(sample: SampleMetrics, pixel: PixelMetrics): string {
     String(n),
     bar(rocAuc),
     bar(pixel.perType[type]?.rocAuc ?? null),
+    bar(pixel.perType[type]?.aupro ?? null),
   ]);
   const note = `<p class="note">Each type’s images against all ${sample.normal} normal test images.</p>`;
-  return section(
-    'Per anomaly type',
-    table(['type', 'images', 'image ROC-AUC', 'pixel ROC-AUC'], rows) + note,
-  );
+  const head = ['type', 'images', 'image ROC-AUC', 'pixel ROC-AUC', 'AUPRO'];
+  return section('Per anomaly type', table(head, rows) + note);
 }
 
 /** Trivial scores and synthetic anomalies: what the figures are to be read against. */

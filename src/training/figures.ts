@@ -27,9 +27,14 @@ export interface Metrics {
 
 export interface EpochFigures {
   epoch: number;
+  /** ROC-AUC. */
   sample: number | null;
   pixel: number | null;
-  perType: Record<string, { sample: number | null; pixel: number | null }>;
+  /** Absent in the records of earlier versions. */
+  averagePrecision?: { sample: number | null; pixel: number | null };
+  bestF1?: { sample: number | null; pixel: number | null };
+  aupro?: number | null;
+  perType: Record<string, { sample: number | null; pixel: number | null; aupro?: number | null }>;
 }
 
 /** Image and pixel figures of a scored test split; without a split, null figures with the reason. */
@@ -63,11 +68,21 @@ export function epochFigures(
   epoch: number,
   figures: { sample: SampleMetrics; pixel: PixelMetrics },
 ): EpochFigures {
+  const { sample, pixel } = figures;
   const perType: EpochFigures['perType'] = {};
-  for (const [type, { rocAuc }] of Object.entries(figures.sample.perType)) {
-    perType[type] = { sample: rocAuc, pixel: figures.pixel.perType[type]?.rocAuc ?? null };
+  for (const [type, { rocAuc }] of Object.entries(sample.perType)) {
+    const pixels = pixel.perType[type];
+    perType[type] = { sample: rocAuc, pixel: pixels?.rocAuc ?? null, aupro: pixels?.aupro ?? null };
   }
-  return { epoch, sample: figures.sample.rocAuc, pixel: figures.pixel.rocAuc, perType };
+  return {
+    epoch,
+    sample: sample.rocAuc,
+    pixel: pixel.rocAuc,
+    averagePrecision: { sample: sample.averagePrecision, pixel: pixel.averagePrecision },
+    bestF1: { sample: sample.bestF1?.f1 ?? null, pixel: pixel.bestF1?.f1 ?? null },
+    aupro: pixel.aupro,
+    perType,
+  };
 }
 
 /** The threshold of held-out normal images, null when none were held out. */

@@ -1,19 +1,26 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bootstrapRocAuc, interpolatedQuantile } from '../../src/evaluation/bootstrap.js';
+import { bootstrapRanking, bootstrapRocAuc, interpolatedQuantile } from '../../src/evaluation/bootstrap.js';
 import { PixelRoc } from '../../src/evaluation/pixel-roc.js';
 import { seededRandom } from '../../src/evaluation/random.js';
-import { rocAuc } from '../../src/evaluation/roc.js';
+import { rankingFigures, rocAuc } from '../../src/evaluation/roc.js';
 
 /** The definition: draw groups with replacement, put their samples together, compute the ROC-AUC. */
-function naive(scores: number[], labels: number[], groups: string[], replicates: number, seed: number) {
+function naive(
+  scores: number[],
+  labels: number[],
+  groups: string[],
+  replicates: number,
+  seed: number,
+  figure = rocAuc as (scores: number[], labels: number[]) => number | null,
+) {
   const names = [...new Set(groups)];
   const random = seededRandom(seed);
   const areas: number[] = [];
   while (areas.length < replicates) {
     const drawn = names.map(() => names[random.below(names.length)]!);
     const chosen = drawn.flatMap((name) => scores.map((_, i) => i).filter((i) => groups[i] === name));
-    const area = rocAuc(
+    const area = figure(
       chosen.map((i) => scores[i]!),
       chosen.map((i) => labels[i]!),
     );
@@ -112,5 +119,35 @@ describe('PixelRoc.intervals', () => {
       close(perType[type]!, of(pixels.filter((p) => (p.type ?? type) === type)));
     }
     expect(() => roc.intervals(['a'])).toThrow(/1 groups for 12 images/);
+  });
+});
+
+describe('bootstrapRanking', () => {
+  it('equals drawing the samples of whole groups again', () => {
+    const random = seededRandom(7);
+    const scores = Array.from({ length: 24 }, () => random.below(6));
+    const labels = scores.map((score) => (score + random.below(4) > 4 ? 1 : 0));
+    const groups = scores.map((_, i) => 'abcdef'[i % 6]!);
+    const options = { replicates: 60, level: 0.9, seed: 3 };
+    const found = bootstrapRanking(scores, labels, groups, options)!;
+    const precision = naive(
+      scores,
+      labels,
+      groups,
+      60,
+      3,
+      (s, l) => rankingFigures(s, l)?.averagePrecision ?? null,
+    );
+    const f1 = naive(scores, labels, groups, 60, 3, (s, l) => rankingFigures(s, l)?.bestF1.f1 ?? null);
+    expect(found.averagePrecision.low).toBeCloseTo(precision.low, 12);
+    expect(found.averagePrecision.high).toBeCloseTo(precision.high, 12);
+    expect(found.bestF1.low).toBeCloseTo(f1.low, 12);
+    expect(found.bestF1.high).toBeCloseTo(f1.high, 12);
+    expect(found.bestF1.low).toBeLessThan(found.bestF1.high);
+  });
+
+  it('is null with one label or one group', () => {
+    expect(bootstrapRanking([1, 2], [0, 0])).toBeNull();
+    expect(bootstrapRanking([1, 2], [0, 1], ['a', 'a'])).toBeNull();
   });
 });

@@ -19,8 +19,8 @@ describe('sampleMetrics', () => {
     const metrics = sampleMetrics(records, [1, 3, 4, 2, 5]);
     expect(metrics).toMatchObject({ rocAuc: 5 / 6, reason: null, normal: 2, anomalous: 3 });
     expect(Object.entries(metrics.perType)).toEqual([
-      ['__proto__', { n: 1, rocAuc: 0.5 }],
-      ['crack', { n: 2, rocAuc: 1 }],
+      ['__proto__', { n: 1, rocAuc: 0.5, averagePrecision: 1 / 2, bestF1: { f1: 2 / 3, threshold: 2 } }],
+      ['crack', { n: 2, rocAuc: 1, averagePrecision: 1, bestF1: { f1: 1, threshold: 4 } }],
     ]);
     expect(JSON.parse(JSON.stringify(metrics)).perType.crack.n).toBe(2);
   });
@@ -35,7 +35,9 @@ describe('sampleMetrics', () => {
     expect(sampleMetrics([record(0, 'good')], [1]).reason).toBe('no anomalous test images');
     const anomalies = sampleMetrics([record(1, 'crack')], [1]);
     expect(anomalies.reason).toBe('no normal test images');
-    expect(anomalies.perType).toEqual({ crack: { n: 1, rocAuc: null } });
+    expect(anomalies.perType).toEqual({
+      crack: { n: 1, rocAuc: null, averagePrecision: null, bestF1: null },
+    });
     expect(() => sampleMetrics([record(0, 'good')], [])).toThrow(/0 scores for 1 images/);
   });
 });
@@ -44,6 +46,9 @@ describe('pixelMetrics', () => {
   it('passes on why there are no masks', () => {
     expect(pixelMetrics(null, 'two masks are missing')).toMatchObject({
       rocAuc: null,
+      averagePrecision: null,
+      bestF1: null,
+      aupro: null,
       reason: 'two masks are missing',
     });
     expect(pixelMetrics(new PixelRoc()).reason).toBe('no test images');
@@ -58,9 +63,13 @@ describe('pixelMetrics', () => {
     expect(pixelMetrics(roc)).toMatchObject({
       rocAuc: 1,
       reason: null,
-      perType: { crack: { n: 1, rocAuc: 1 } },
+      averagePrecision: 1,
+      bestF1: { f1: 1, threshold: 3 },
+      aupro: 1,
+      perType: { crack: { n: 1, rocAuc: 1, aupro: 1 } },
       pixels: 4,
       anomalousPixels: 1,
+      components: 1,
     });
     const full = new PixelRoc();
     full.add(Float32Array.of(3), 1, 1, mask(1, 1), 'crack');
