@@ -158,10 +158,16 @@ FcddSupervision read_supervision(const Napi::Value& value, const std::string& pa
   FcddSupervision s{};
   s.mode = read_choice(f.raw("mode"), f.path("mode"),
                        {"unsupervised", "noise", "malformed-normal", "malformed-normal-gt"});
-  s.source = read_choice(f.raw("source"), f.path("source"),
-                         {"confetti", "gaussian", "uniform", "solid", "blob", "mixed-blob", "exposure"});
+  s.source = read_choice(
+      f.raw("source"), f.path("source"),
+      {"confetti", "gaussian", "uniform", "solid", "blob", "mixed-blob", "exposure", "cut-paste", "texture"});
   s.offline = f.flag_or("offline", false);
   s.grey = f.flag_or("grey", false);
+  s.on_object = f.flag_or("onObject", false);
+  if (s.mode == FCDD_NOISE && (s.source == FCDD_CUT_PASTE || s.source == FCDD_TEXTURE || s.on_object)) {
+    reject("\"malformed-normal\" or \"malformed-normal-gt\" with cut-paste, texture or onObject",
+           f.path("mode"), "\"noise\"");
+  }
   s.probability = f.number_from("probability", 0.5, 0);
   if (s.probability > 1)
     reject("a number from 0 to 1", f.path("probability"), describe(f.raw("probability")));

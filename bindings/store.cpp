@@ -30,6 +30,12 @@ FcddImage read_image(Fields& f, int channels, uint64_t size) {
     image.mask = static_cast<uint64_t>(read_integer(f.raw("mask"), f.path("mask"), 0, INT64_MAX));
     require_range(image.mask, area, size, f.path("mask"));
   }
+  image.foreground = FCDD_NO_MASK;
+  if (f.has("foreground") && !f.raw("foreground").IsNull()) {
+    image.foreground =
+        static_cast<uint64_t>(read_integer(f.raw("foreground"), f.path("foreground"), 0, INT64_MAX));
+    require_range(image.foreground, area, size, f.path("foreground"));
+  }
   f.done();
   return image;
 }

@@ -146,20 +146,34 @@ uint8_t* writable(View& view, Extent e, AugmentScratch& scratch) {
   return scratch.pixels;
 }
 
+// No change outside of the foreground.
+void keep_to(const uint8_t* foreground, Extent e, int16_t* noise) {
+  for (int64_t i = 0; i < e.area(); i++) {
+    for (int32_t c = 0; c < e.channels; c++) noise[i * e.channels + c] *= foreground[i] != 0;
+  }
+}
+
 // Stage 1.
 View supervise(const AugmentKernels& k, const FcddAugment& a, const Images& images, const Images& exposure,
                const SamplePlan& plan, Extent e, AugmentScratch& scratch) {
   const FcddImage& image = images.images[plan.image];
   if (plan.mode == FCDD_UNSUPERVISED) return view_of(images, image, e, scratch);
+  const uint8_t* foreground = foreground_of(a.supervision, image, images.bytes);
+  const Patch patch = checked_patch(a, plan, images.images, images.bytes, exposure.images);
   if (plan.exposure >= 0) {
     View other = view_of(exposure, exposure.images[plan.exposure], e, scratch);
     if (plan.mode == FCDD_NOISE) return other;
     for (int64_t i = 0; i < e.values(); i++) scratch.noise[i] = other.pixels[i];
-  } else {
-    synthetic_noise(k, a.supervision, plan.anomaly, e, scratch);
+  } else if (patch.donor < 0) {
+    synthetic_noise(k, a.supervision, plan.anomaly, e, foreground, scratch);
   }
   View view = view_of(images, image, e, scratch);
   writable(view, e, scratch);
+  if (patch.donor >= 0) {
+    const Images& from = patch.apart ? exposure : images;
+    patch_noise(patch, plan.anomaly, from.bytes + from.images[patch.donor].pixels, from.channels, e, scratch);
+  }
+  if (foreground != nullptr) keep_to(foreground, e, scratch.noise);
   apply_noise(k, a.supervision, e, scratch);
   return {scratch.pixels, plan.mode == FCDD_MALFORMED_GT ? scratch.mask : nullptr, 1};
 }

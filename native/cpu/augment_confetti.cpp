@@ -17,6 +17,7 @@ struct Canvas {
   uint16_t* squares;
   int32_t *left, *right;
   Extent e;
+  const uint8_t* foreground;  // null: everywhere
 };
 
 // Paints the columns of one row that a square covers (they are contiguous, a square being convex).
@@ -47,7 +48,7 @@ void paint_layer(const SquareLayer& layer, const Draws& draws, bool grey, bool d
   const uint32_t count = count_squares(draws, layer, static_cast<uint64_t>(e.area()));
   for (int32_t side = layer.least_side; side <= layer.greatest_side; side++) {
     for (uint32_t k = 0; k < count; k++) {
-      const Square square = draw_square(draws, layer, k, e.height, e.width, grey);
+      const Square square = draw_square(draws, layer, k, e.height, e.width, grey, canvas.foreground);
       if (square.side != side) continue;
       const int32_t r = reach(square);
       const int32_t last = std::min(e.height - 1, square.row + r);
@@ -105,14 +106,14 @@ void blur(const AugmentKernels& k, Extent e, AugmentScratch& scratch) {
 }  // namespace
 
 void confetti_noise(const AugmentKernels& k, bool grey, const DrawKey& key, Extent e,
-                    AugmentScratch& scratch) {
+                    const uint8_t* foreground, AugmentScratch& scratch) {
   const size_t values = static_cast<size_t>(e.values());
   std::memset(scratch.squares, 0, values * sizeof(uint16_t));
   std::memset(scratch.rows, 0, values * sizeof(uint16_t));
   std::memset(scratch.noise, 0, values * sizeof(int16_t));
   std::fill_n(scratch.left, e.height, e.width);
   std::fill_n(scratch.right, e.height, 0);
-  const Canvas canvas = {scratch.squares, scratch.left, scratch.right, e};
+  const Canvas canvas = {scratch.squares, scratch.left, scratch.right, e, foreground};
   paint_layer(confetti_coloured, key.stream(Purpose::Squares), grey, false, canvas);
   paint_layer(confetti_dark, key.stream(Purpose::MoreSquares), grey, true, canvas);
   blur(k, e, scratch);

@@ -9,11 +9,12 @@ namespace fcdd::cpu {
 namespace {
 
 // Marks the pixels of squares that do not turn, all of one side, with their (single) colour.
-void paint_upright(const SquareLayer& layer, const Draws& draws, Extent e, int16_t* marks) {
+void paint_upright(const SquareLayer& layer, const Draws& draws, Extent e, const uint8_t* foreground,
+                   int16_t* marks) {
   const uint32_t count = count_squares(draws, layer, static_cast<uint64_t>(e.area()));
   const int16_t colour = static_cast<int16_t>(layer.least_colour);
   for (uint32_t k = 0; k < count; k++) {
-    const Square square = draw_square(draws, layer, k, e.height, e.width, true);
+    const Square square = draw_square(draws, layer, k, e.height, e.width, true, foreground);
     const int32_t low = square.side / 2 + 1 - square.side, past = square.side / 2 + 1;
     const int32_t left = std::max(0, square.column + low), right = std::min(e.width, square.column + past);
     const int32_t bottom = std::min(e.height, square.row + past);
@@ -23,11 +24,11 @@ void paint_upright(const SquareLayer& layer, const Draws& draws, Extent e, int16
   }
 }
 
-void mixed_blob(bool grey, const DrawKey& key, Extent e, AugmentScratch& scratch) {
-  paint_upright(mixed_blob_squares, key.stream(Purpose::Squares), e, scratch.noise);
+void mixed_blob(bool grey, const DrawKey& key, Extent e, const uint8_t* foreground, AugmentScratch& scratch) {
+  paint_upright(mixed_blob_squares, key.stream(Purpose::Squares), e, foreground, scratch.noise);
   int16_t* coloured = reinterpret_cast<int16_t*>(scratch.squares);
   std::memset(coloured, 0, static_cast<size_t>(e.values()) * sizeof(int16_t));
-  paint_upright(mixed_blob_squares, key.stream(Purpose::MoreSquares), e, coloured);
+  paint_upright(mixed_blob_squares, key.stream(Purpose::MoreSquares), e, foreground, coloured);
   const Draws colours = key.stream(Purpose::NoiseValues);
   for (int64_t i = 0; i < e.values(); i++) {
     if (coloured[i] == 0) continue;
@@ -69,18 +70,18 @@ void solid(bool grey, const DrawKey& key, Extent e, int16_t* noise) {
 }  // namespace
 
 void synthetic_noise(const AugmentKernels& k, const FcddSupervision& supervision, const DrawKey& key,
-                     Extent e, AugmentScratch& scratch) {
+                     Extent e, const uint8_t* foreground, AugmentScratch& scratch) {
   const bool grey = supervision.grey != 0;
   switch (supervision.source) {
     case FCDD_CONFETTI:
-      return confetti_noise(k, grey, key, e, scratch);
+      return confetti_noise(k, grey, key, e, foreground, scratch);
     case FCDD_SOLID:
       return solid(grey, key, e, scratch.noise);
     case FCDD_BLOB:
     case FCDD_MIXED_BLOB:
       std::memset(scratch.noise, 0, static_cast<size_t>(e.values()) * sizeof(int16_t));
-      if (supervision.source == FCDD_MIXED_BLOB) return mixed_blob(grey, key, e, scratch);
-      return paint_upright(blob_squares, key.stream(Purpose::Squares), e, scratch.noise);
+      if (supervision.source == FCDD_MIXED_BLOB) return mixed_blob(grey, key, e, foreground, scratch);
+      return paint_upright(blob_squares, key.stream(Purpose::Squares), e, foreground, scratch.noise);
     default:
       per_value(k, supervision.source == FCDD_GAUSSIAN, grey, key, e, scratch);
   }

@@ -6,6 +6,7 @@
 
 #include "cpu/augment_kernels.h"
 #include "fcdd/draws.h"
+#include "fcdd/patches.h"
 
 namespace fcdd::cpu {
 
@@ -39,12 +40,15 @@ inline StreamKey stream_key(const DrawKey& key, Purpose purpose) {
 }
 
 // augment_noise.cpp: fills scratch.noise with an image of a synthetic source (see
-// reference/augment_noise.cpp).
+// reference/augment_noise.cpp); `foreground` may be null.
 void synthetic_noise(const AugmentKernels& k, const FcddSupervision& supervision, const DrawKey& key,
-                     Extent e, AugmentScratch& scratch);
+                     Extent e, const uint8_t* foreground, AugmentScratch& scratch);
 // augment_confetti.cpp
 void confetti_noise(const AugmentKernels& k, bool grey, const DrawKey& key, Extent e,
-                    AugmentScratch& scratch);
+                    const uint8_t* foreground, AugmentScratch& scratch);
+// augment_patches.cpp: fills scratch.noise with the steps from scratch.pixels to a patch.
+void patch_noise(const Patch& patch, const DrawKey& key, const uint8_t* donor, int32_t donor_channels,
+                 Extent e, AugmentScratch& scratch);
 
 // augment_supervision.cpp: scratch.noise applied to scratch.pixels; fills scratch.mask for FCDD_MALFORMED_GT.
 void apply_noise(const AugmentKernels& k, const FcddSupervision& supervision, Extent e,

@@ -48,11 +48,13 @@ void apply_noise(const AugmentKernels& k, const FcddSupervision& supervision, Ex
     std::memset(scratch.pixels, 0, static_cast<size_t>(e.values()));
     return k.add(supervision.source == FCDD_CONFETTI ? -1 : 1, scratch.noise, scratch.pixels, e.values());
   }
-  int16_t sign = 1;
-  if (supervision.offline != 0) {
-    invert_where_bright(e, scratch.pixels, scratch.noise);
-  } else {
-    sign = sign_of_noise(k, e, scratch);
+  int16_t sign = 1;  // a patch is what it is
+  if (!is_patch(supervision.source)) {
+    if (supervision.offline != 0) {
+      invert_where_bright(e, scratch.pixels, scratch.noise);
+    } else {
+      sign = sign_of_noise(k, e, scratch);
+    }
   }
   if (supervision.mode == FCDD_MALFORMED_GT) mark_changes(sign, e, scratch);
   k.add(sign, scratch.noise, scratch.pixels, e.values());

@@ -25,7 +25,7 @@ constexpr SquareLayers layers_of(const FcddSupervision& s) {
 }
 
 bool has_synthetic_noise(const FcddSupervision& s) {
-  return s.mode != FCDD_UNSUPERVISED && s.source != FCDD_EXPOSURE;
+  return s.mode != FCDD_UNSUPERVISED && s.source != FCDD_EXPOSURE && !is_patch(s.source);
 }
 
 uint64_t rounded(uint64_t bytes) {
@@ -136,7 +136,8 @@ void augment(CudaDevice& device, const FcddAugment& a) {
       launch_noise_values(device.stream, b, stored_slices(b));
     }
   }
-  if (anomalies && a.supervision.mode != FCDD_NOISE && a.supervision.offline == 0) {
+  if (anomalies && a.supervision.mode != FCDD_NOISE && a.supervision.offline == 0 &&
+      !is_patch(a.supervision.source)) {
     launch_change(device.stream, b, stored_slices(b));
   }
   if (has_contrast(a.pipeline)) {

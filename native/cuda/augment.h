@@ -2,7 +2,8 @@
 //
 // Who makes what, in this order (augment.cu launches; a sample never reads another one's):
 //   plan     SampleState: every decision, from fcdd/draws.h, and whether the sample can be made at all
-//   noise    a synthetic source's grey levels at the stored size, to be added to the image
+//   noise    a synthetic source's grey levels at the stored size, to be added to the image (a patch has none:
+//            it is a function of the pixel's place, and read like an exposure image)
 //   change   sums that decide whether that noise is inverted
 //   contrast the sum of grey levels that a contrast jitter needs
 //   place    bytes and masks, and the bytes' sums
@@ -14,6 +15,7 @@
 
 #include "cuda/device.h"
 #include "fcdd/draws.h"
+#include "fcdd/patches.h"
 #include "fcdd/squares.h"
 
 namespace fcdd::cuda {
@@ -26,7 +28,8 @@ constexpr int64_t augment_slice_least = 512;  // pixels of a slice, unless it is
 struct SampleState {
   SamplePlan plan;
   FcddImage image;
-  FcddImage exposure;   // when plan.exposure >= 0
+  FcddImage exposure;   // when plan.exposure >= 0; with a patch, its donor
+  Patch patch;          // donor -1: none
   uint32_t squares[2];  // how many each layer of a source made of squares has
   int32_t label;
   int32_t mask_is_label;  // everywhere

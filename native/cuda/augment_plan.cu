@@ -6,6 +6,17 @@
 namespace fcdd::cuda {
 namespace {
 
+// The patch of a sample whose image is there; whether its donor is too.
+FCDD_GPU bool decide_patch(const PlanInput& in, const AugmentBatch& b, SampleState& s) {
+  const bool apart = in.a.supervision.source == FCDD_TEXTURE && in.a.exposure.count > 0;
+  const FcddStore& store = apart ? in.a.exposure : in.a.images;
+  const FcddImage* donors = apart ? in.exposure : in.images;
+  s.patch = draw_patch(s.plan.anomaly, in.a.supervision, in.images, s.plan.image, donors, store.count, apart,
+                       foreground_of(in.a.supervision, s.image, b.images.bytes));
+  s.exposure = donors[s.patch.donor];
+  return extents_allowed(s.exposure) && within_store(store, s.exposure);
+}
+
 // Whether everything that the sample reads is there; fills the plan and the images it refers to.
 FCDD_GPU bool decide(const PlanInput& in, const AugmentBatch& b, int32_t i, SampleState& s) {
   const uint64_t position = uint64_t{in.a.first} + static_cast<uint64_t>(i);
@@ -20,6 +31,7 @@ FCDD_GPU bool decide(const PlanInput& in, const AugmentBatch& b, int32_t i, Samp
     s.exposure = in.exposure[s.plan.exposure];
     return extents_allowed(s.exposure) && within_store(in.a.exposure, s.exposure);
   }
+  if (s.plan.mode != FCDD_UNSUPERVISED && is_patch(in.a.supervision.source)) return decide_patch(in, b, s);
   const uint64_t values = static_cast<uint64_t>(s.image.height) * static_cast<uint64_t>(s.image.width) *
                           static_cast<uint64_t>(in.a.pipeline.channels);
   return s.plan.mode == FCDD_UNSUPERVISED || values <= b.noise_values;
@@ -49,6 +61,7 @@ FCDD_GPU uint32_t count_squares_by_warp(const Draws& draws, const SquareLayer& l
 FCDD_KERNEL void plan_kernel(AugmentBatch b, PlanInput in) {
   const int32_t i = static_cast<int32_t>(blockIdx.x);
   SampleState s = {};
+  s.patch.donor = -1;
   s.skipped = !decide(in, b, i, s);
   if (!s.skipped) describe(s);
   if (!s.skipped && s.plan.mode != FCDD_UNSUPERVISED) {

@@ -47,7 +47,7 @@ FCDD_GPU bool malformed(const SampleState& s) {
 }
 // Whether the change that the noise makes decides about its sign.
 FCDD_GPU bool sign_is_open(const AugmentBatch& b, const SampleState& s) {
-  return malformed(s) && b.supervision.offline == 0;
+  return malformed(s) && b.supervision.offline == 0 && s.patch.donor < 0;
 }
 
 // Pixel number `at` of an image with C channels: grey is ITU-R 601, three equal channels come from one.
@@ -74,10 +74,32 @@ FCDD_GPU int64_t exposure_place(const SampleState& s, int32_t y, int32_t x) {
          nearest_source(x, e.width, s.image.width);
 }
 
-// The grey levels that an anomaly adds to its image.
+// The steps from an image to its patch; 0 beside it.
+template <int C>
+FCDD_GPU void read_patch(const AugmentBatch& b, const SampleState& s, int32_t y, int32_t x,
+                         int32_t (&noise)[C]) {
+  FCDD_UNROLL
+  for (int c = 0; c < C; c++) noise[c] = 0;
+  if (!patch_covers(s.patch, s.plan.anomaly.stream(Purpose::Lattice), y, x)) return;
+  uint8_t level[C], donor[C];
+  read_levels(b.images, s.image, int64_t{y} * s.image.width + x, level);
+  read_levels(s.patch.apart ? b.exposure : b.images, s.exposure, donor_place(s.patch, y, x), donor);
+  FCDD_UNROLL
+  for (int c = 0; c < C; c++) noise[c] = patch_step(s.patch, c, level[c], donor[c]);
+}
+
+// The grey levels that an anomaly adds to its image: none outside of the foreground, where it is kept to
+// that.
 template <int C>
 FCDD_GPU void read_noise(const AugmentBatch& b, int sample, const SampleState& s, int32_t y, int32_t x,
                          int32_t (&noise)[C]) {
+  const uint8_t* foreground = foreground_of(b.supervision, s.image, b.images.bytes);
+  if (foreground != nullptr && foreground[int64_t{y} * s.image.width + x] == 0) {
+    FCDD_UNROLL
+    for (int c = 0; c < C; c++) noise[c] = 0;
+    return;
+  }
+  if (s.patch.donor >= 0) return read_patch(b, s, y, x, noise);
   if (s.plan.exposure >= 0) {
     uint8_t level[C];
     read_levels(b.exposure, s.exposure, exposure_place(s, y, x), level);
@@ -121,7 +143,7 @@ FCDD_GPU Pixel<C> shown_pixel(const AugmentBatch& b, int sample, const SampleSta
   read_noise(b, sample, s, y, x, noise);
   // As a picture of its own, confetti is light on black.
   bool negative = s.plan.mode == FCDD_NOISE ? b.supervision.source == FCDD_CONFETTI : inverted;
-  if (malformed(s) && b.supervision.offline != 0) negative = bright(pixel.level);
+  if (malformed(s) && b.supervision.offline != 0 && s.patch.donor < 0) negative = bright(pixel.level);
   bool changed = false;
   FCDD_UNROLL
   for (int c = 0; c < C; c++) {

@@ -72,7 +72,8 @@ FCDD_GPU Square draw_for_tile(const AugmentBatch& b, const SampleState& s, const
   const bool second = q >= s.squares[0];
   const Draws draws = s.plan.anomaly.stream(second ? Purpose::MoreSquares : Purpose::Squares);
   Square square = draw_square(draws, layers.layer[second ? 1 : 0], second ? q - s.squares[0] : q,
-                              s.image.height, s.image.width, b.supervision.grey != 0);
+                              s.image.height, s.image.width, b.supervision.grey != 0,
+                              foreground_of(b.supervision, s.image, b.images.bytes));
   if (!meets(square, at)) square.side = 0;
   return square;
 }

@@ -18,18 +18,24 @@ void check_image(const FcddImage& image, size_t index, int channels, uint64_t si
   const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
   const uint64_t bytes = pixels * static_cast<uint64_t>(channels);
   if (bytes > size || image.pixels > size - bytes) refuse("has pixels beyond the store's bytes");
-  if (image.mask == FCDD_NO_MASK) return;
-  if (pixels > size || image.mask > size - pixels) refuse("has a mask beyond the store's bytes");
+  for (const uint64_t plane : {image.mask, image.foreground}) {
+    if (plane == FCDD_NO_MASK) continue;
+    if (pixels > size || plane > size - pixels)
+      refuse(std::string("has a ") + (plane == image.mask ? "mask" : "foreground") +
+             " beyond the store's bytes");
+  }
 }
 
-void check_mask(const FcddImage& image, size_t index, const uint8_t* bytes) {
-  if (image.mask == FCDD_NO_MASK) return;
+// That the mask or foreground at offset `plane` holds 0 and 1 only.
+void check_plane(const FcddImage& image, uint64_t plane, const char* name, size_t index,
+                 const uint8_t* bytes) {
+  if (plane == FCDD_NO_MASK) return;
   const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
   for (uint64_t i = 0; i < pixels; i++) {
-    if (bytes[image.mask + i] <= 1) continue;
-    throw Error("FCDD_INVALID_ARGUMENT", "the mask of image " + std::to_string(index) +
+    if (bytes[plane + i] <= 1) continue;
+    throw Error("FCDD_INVALID_ARGUMENT", "the " + std::string(name) + " of image " + std::to_string(index) +
                                              " of the store must hold only 0 and 1, got " +
-                                             std::to_string(bytes[image.mask + i]));
+                                             std::to_string(bytes[plane + i]));
   }
 }
 
@@ -48,7 +54,8 @@ ImageStore::ImageStore(std::shared_ptr<Device> device, int channels, const std::
   }
   for (size_t i = 0; i < images.size(); i++) {
     check_image(images[i], i, channels, size);
-    check_mask(images[i], i, bytes);
+    check_plane(images[i], images[i].mask, "mask", i, bytes);
+    check_plane(images[i], images[i].foreground, "foreground", i, bytes);
   }
   const uint64_t table = images.size() * sizeof(FcddImage);
   arena_ = std::make_unique<Arena>(device_, aligned(size) + table, ArenaUse::Store);

@@ -41,6 +41,13 @@ void load(const Images& from, const FcddImage& image, Sample& s) {
   }
 }
 
+// No change outside of the foreground.
+void keep_to(const uint8_t* foreground, const Sample& s, int32_t* noise) {
+  for (int64_t i = 0; i < s.values(); i++) {
+    if (foreground[i / s.channels] == 0) noise[i] = 0;
+  }
+}
+
 // Stage 1. The result has the size of the stored image; returns the label.
 int32_t supervise(const FcddAugment& a, const Images& images, const Images& exposure, const SamplePlan& plan,
                   Sample& s, int32_t* noise, int32_t* scratch) {
@@ -53,13 +60,21 @@ int32_t supervise(const FcddAugment& a, const Images& images, const Images& expo
     load(images, image, s);
     return image.label;
   }
+  const uint8_t* foreground = foreground_of(a.supervision, image, images.bytes);
+  const Patch patch = checked_patch(a, plan, images.images, images.bytes, exposure.images);
   if (plan.exposure >= 0) {  // malformed by an image instead of noise
     load(exposure, exposure.images[plan.exposure], s);
     std::copy_n(s.pixels, s.values(), noise);
-  } else {
-    synthetic_noise(a.supervision, plan.anomaly, s, noise, scratch);
+  } else if (patch.donor < 0) {
+    synthetic_noise(a.supervision, plan.anomaly, s, foreground, noise, scratch);
   }
   load(images, image, s);
+  if (patch.donor >= 0) {
+    const Images& from = patch.apart ? exposure : images;
+    patch_noise(patch, plan.anomaly, from.bytes + from.images[patch.donor].pixels, from.store.channels, s,
+                noise);
+  }
+  if (foreground != nullptr) keep_to(foreground, s, noise);
   apply_noise(a.supervision, noise, s);
   return 1;
 }

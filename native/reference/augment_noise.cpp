@@ -18,11 +18,12 @@ namespace fcdd::reference {
 namespace {
 
 // Paints one layer over `out`, smaller squares first, so that larger ones lie over them.
-void paint_layer(const SquareLayer& layer, const Draws& draws, bool grey, const Sample& s, int32_t* out) {
+void paint_layer(const SquareLayer& layer, const Draws& draws, bool grey, const Sample& s,
+                 const uint8_t* foreground, int32_t* out) {
   const uint32_t count = count_squares(draws, layer, static_cast<uint64_t>(s.area()));
   for (int32_t side = layer.least_side; side <= layer.greatest_side; side++) {
     for (uint32_t k = 0; k < count; k++) {
-      const Square square = draw_square(draws, layer, k, s.height, s.width, grey);
+      const Square square = draw_square(draws, layer, k, s.height, s.width, grey, foreground);
       if (square.side != side) continue;
       const int32_t r = reach(square);
       for (int32_t y = std::max(0, square.row - r); y <= std::min(s.height - 1, square.row + r); y++) {
@@ -67,21 +68,23 @@ void blur(const Sample& s, int32_t* image, int32_t* scratch) {
   }
 }
 
-void confetti(const DrawKey& key, bool grey, const Sample& s, int32_t* noise, int32_t* scratch) {
+void confetti(const DrawKey& key, bool grey, const Sample& s, const uint8_t* foreground, int32_t* noise,
+              int32_t* scratch) {
   std::fill_n(noise, s.values(), 0);
   std::fill_n(scratch, s.values(), 0);
-  paint_layer(confetti_coloured, key.stream(Purpose::Squares), grey, s, noise);
-  paint_layer(confetti_dark, key.stream(Purpose::MoreSquares), grey, s, scratch);
+  paint_layer(confetti_coloured, key.stream(Purpose::Squares), grey, s, foreground, noise);
+  paint_layer(confetti_dark, key.stream(Purpose::MoreSquares), grey, s, foreground, scratch);
   for (int64_t i = 0; i < s.values(); i++) noise[i] += scratch[i];
   blur(s, noise, scratch);
   for (int64_t i = 0; i < s.values(); i++) noise[i] = -noise[i];
 }
 
-void mixed_blob(const DrawKey& key, bool grey, const Sample& s, int32_t* noise, int32_t* scratch) {
+void mixed_blob(const DrawKey& key, bool grey, const Sample& s, const uint8_t* foreground, int32_t* noise,
+                int32_t* scratch) {
   std::fill_n(noise, s.values(), 0);
   std::fill_n(scratch, s.values(), 0);
-  paint_layer(mixed_blob_squares, key.stream(Purpose::Squares), grey, s, noise);
-  paint_layer(mixed_blob_squares, key.stream(Purpose::MoreSquares), grey, s, scratch);
+  paint_layer(mixed_blob_squares, key.stream(Purpose::Squares), grey, s, foreground, noise);
+  paint_layer(mixed_blob_squares, key.stream(Purpose::MoreSquares), grey, s, foreground, scratch);
   const Draws colours = key.stream(Purpose::NoiseValues);
   for (int64_t i = 0; i < s.values(); i++) {
     if (scratch[i] == 0) continue;
@@ -92,14 +95,14 @@ void mixed_blob(const DrawKey& key, bool grey, const Sample& s, int32_t* noise, 
 
 }  // namespace
 
-void synthetic_noise(const FcddSupervision& supervision, const DrawKey& key, const Sample& s, int32_t* noise,
-                     int32_t* scratch) {
+void synthetic_noise(const FcddSupervision& supervision, const DrawKey& key, const Sample& s,
+                     const uint8_t* foreground, int32_t* noise, int32_t* scratch) {
   const bool grey = supervision.grey != 0;
-  if (supervision.source == FCDD_CONFETTI) return confetti(key, grey, s, noise, scratch);
-  if (supervision.source == FCDD_MIXED_BLOB) return mixed_blob(key, grey, s, noise, scratch);
+  if (supervision.source == FCDD_CONFETTI) return confetti(key, grey, s, foreground, noise, scratch);
+  if (supervision.source == FCDD_MIXED_BLOB) return mixed_blob(key, grey, s, foreground, noise, scratch);
   if (supervision.source == FCDD_BLOB) {
     std::fill_n(noise, s.values(), 0);
-    return paint_layer(blob_squares, key.stream(Purpose::Squares), grey, s, noise);
+    return paint_layer(blob_squares, key.stream(Purpose::Squares), grey, s, foreground, noise);
   }
   const Draws values = key.stream(Purpose::NoiseValues);
   for (int64_t i = 0; i < s.values(); i++) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "fcdd/draws.h"
+#include "fcdd/patches.h"
 
 namespace fcdd::reference {
 
@@ -20,9 +21,14 @@ struct Sample {
 
 // augment_noise.cpp: an image of a synthetic source, in grey levels to add to an image: confetti is 0 or
 // negative, gaussian has both signs, the others are positive. `scratch` is as large as `noise`; both hold
-// s.values() numbers.
-void synthetic_noise(const FcddSupervision& supervision, const DrawKey& key, const Sample& s, int32_t* noise,
-                     int32_t* scratch);
+// s.values() numbers. Squares have their centres on the foreground, when there is one.
+void synthetic_noise(const FcddSupervision& supervision, const DrawKey& key, const Sample& s,
+                     const uint8_t* foreground, int32_t* noise, int32_t* scratch);
+
+// augment_patches.cpp: the steps from the sample to its patch, 0 where there is none. The donor's pixels are
+// interleaved with `donor_channels` channels.
+void patch_noise(const Patch& patch, const DrawKey& key, const uint8_t* donor, int32_t donor_channels,
+                 const Sample& s, int32_t* noise);
 
 // augment_supervision.cpp: stage 1. Turns the sample into its anomaly by the noise image; also its mask.
 void apply_noise(const FcddSupervision& supervision, const int32_t* noise, Sample& s);

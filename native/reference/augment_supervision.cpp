@@ -34,10 +34,11 @@ bool bright(const uint8_t* pixel, int32_t channels) {
 
 // The sample plus noise, clamped; the mask becomes the pixels that changed in any channel.
 void malform(const FcddSupervision& supervision, const int32_t* noise, Sample& s) {
-  const bool invert_all = supervision.offline == 0 && changes_too_little(s, noise);
+  const bool open = !is_patch(supervision.source);  // a patch is what it is
+  const bool invert_all = open && supervision.offline == 0 && changes_too_little(s, noise);
   for (int64_t i = 0; i < s.area(); i++, noise += s.channels) {
     uint8_t* pixel = s.pixels + i * s.channels;
-    const bool invert = supervision.offline != 0 ? bright(pixel, s.channels) : invert_all;
+    const bool invert = open && supervision.offline != 0 ? bright(pixel, s.channels) : invert_all;
     bool changed = false;
     for (int32_t c = 0; c < s.channels; c++) {
       const int32_t level = clamped(pixel[c] + (invert ? -noise[c] : noise[c]));

@@ -6,13 +6,14 @@
 #include "augment_harness.h"
 #include "check.h"
 #include "cpu_harness.h"
+#include "fcdd/patches.h"
 #include "tolerances.h"
 
 namespace fcdd::test {
 namespace {
 
-const char* const source_names[] = {"confetti", "gaussian",   "uniform", "solid",
-                                    "blob",     "mixed-blob", "exposure"};
+const char* const source_names[] = {"confetti",   "gaussian", "uniform",   "solid",  "blob",
+                                    "mixed-blob", "exposure", "cut-paste", "texture"};
 const char* const mode_names[] = {"unsupervised", "noise", "malformed", "malformed-gt"};
 
 bool same(const Augmented& a, const Augmented& b) {
@@ -45,7 +46,7 @@ void check_devices(const std::string& label, const AugmentCase& c) {
 AugmentCase case_of(const FcddPipeline& pipeline, StoreData images, int mode, int source, uint64_t seed) {
   AugmentCase c;
   c.settings.pipeline = pipeline;
-  c.settings.supervision = {mode, source, 0, 0, 0.7};
+  c.settings.supervision = {mode, source, 0, 0, 0.7, 0};
   c.settings.seed = seed;
   c.settings.epoch = 3;
   c.settings.first = 11;
@@ -78,8 +79,9 @@ TEST(augment_every_source_and_mode_agrees) {
     p.random_crop = 1;
     p.flip = 1;
     p.lcn = 1;
-    for (int source = FCDD_CONFETTI; source <= FCDD_EXPOSURE; source++) {
+    for (int source = FCDD_CONFETTI; source <= FCDD_TEXTURE; source++) {
       for (int mode = FCDD_NOISE; mode <= FCDD_MALFORMED_GT; mode++) {
+        if (mode == FCDD_NOISE && is_patch(source)) continue;
         for (const int offline : {0, 1}) {
           AugmentCase c = case_of(p, pictures(channels, 5, 41, 37), mode, source, 7);
           c.exposure = pictures(channels, 3, 41, 37, 1, source == FCDD_EXPOSURE && offline);
@@ -130,6 +132,34 @@ TEST(augment_odd_shapes_agree) {
       case_of(plain_pipeline(3, 700, 600), pictures(3, 1, 700, 600), FCDD_MALFORMED_GT, FCDD_BLOB, 2);
   c.settings.batch = 2;
   check_devices("large", c);
+}
+
+// Patches between images of different sizes, and anomalies that are kept to a foreground that some images
+// have.
+TEST(augment_patches_and_foregrounds_agree) {
+  for (const int channels : {1, 3}) {
+    for (int source = FCDD_CONFETTI; source <= FCDD_TEXTURE; source++) {
+      FcddPipeline p = plain_pipeline(channels, 30, 20);
+      p.random_crop = 1;
+      p.flip = 1;
+      StoreData images = pictures(4 - channels, 3, 41, 37);
+      images.add(33, 90, 0, [](int y, int x, int c) { return (y * 9 + x * 3 + c * 50) % 256; });
+      images.add(30, 20, 0, [](int y, int x, int) { return y * x % 256; });
+      images.add_foreground(0, [](int y, int x) { return (y - 20) * (y - 20) + (x - 18) * (x - 18) < 90; });
+      images.add_foreground(3, [](int y, int x) { return y > 5 && x % 7 != 0; });
+      images.add_foreground(4, [](int, int) { return false; });
+      AugmentCase c = case_of(p, images, FCDD_MALFORMED_GT, source, 11);
+      c.settings.supervision.on_object = 1;
+      c.settings.batch = 24;
+      const std::string label = std::string("on object ") + source_names[source] + std::to_string(channels);
+      if (source == FCDD_EXPOSURE) c.exposure = pictures(channels, 3, 50, 20, 1);
+      check_devices(label, c);
+      if (source != FCDD_TEXTURE) continue;
+      c.exposure = pictures(channels, 2, 15, 70, 1);
+      c.exposure.add(1, 1, 1, [](int, int, int v) { return 90 + v; });
+      check_devices(label + " from another store", c);
+    }
+  }
 }
 
 TEST(augment_low_contrast_agrees) {

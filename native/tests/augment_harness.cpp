@@ -47,7 +47,16 @@ void StoreData::add(int height, int width, int label, const std::function<int(in
   for (int y = 0; mask && y < height; y++) {
     for (int x = 0; x < width; x++) bytes.push_back(mask(y, x));
   }
+  image.foreground = FCDD_NO_MASK;
   images.push_back(image);
+}
+
+void StoreData::add_foreground(size_t index, const std::function<bool(int, int)>& inside) {
+  FcddImage& image = images[index];
+  image.foreground = bytes.size();
+  for (int y = 0; y < image.height; y++) {
+    for (int x = 0; x < image.width; x++) bytes.push_back(inside(y, x));
+  }
 }
 
 StoreData pictures(int channels, int count, int height, int width, int label, bool masks) {

@@ -21,6 +21,7 @@ struct StoreData {
   // value(y, x, c) gives the pixels; mask(y, x), when given, the mask.
   void add(int height, int width, int label, const std::function<int(int, int, int)>& value,
            const std::function<bool(int, int)>& mask = nullptr);
+  void add_foreground(size_t index, const std::function<bool(int, int)>& inside);
 };
 
 // `count` pictures of smooth shading, edges, flat dark and bright areas and grain, all different.

@@ -233,7 +233,7 @@ TEST(augment_refuses_what_cannot_be) {
     std::string text = message_of(c, device);
     CHECK(mentions(text, "24x30") && mentions(text, "22x32") && mentions(text, "images[0]"));
     c = one_image(3, 20, 30, ramp, 1);
-    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5};
+    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5, 0};
     CHECK(mentions(message_of(c, device), "exposure: expected 1 or 3 channels"));
     c = one_image(3, 20, 30, ramp, 1);
     c.images.images[0].height = 21;

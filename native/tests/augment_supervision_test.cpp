@@ -90,7 +90,7 @@ TEST(augment_inverts_noise_that_changes_nothing) {
     // White is darkened by sources that brighten everything else.
     c = one_image(
         1, 80, 80, [](int, int, int) { return 255; }, 4);
-    c.settings.supervision = {FCDD_MALFORMED, FCDD_UNIFORM, 0, 0, 1};
+    c.settings.supervision = {FCDD_MALFORMED, FCDD_UNIFORM, 0, 0, 1, 0};
     const Augmented white = run_augment(c, device);
     CHECK(*std::min_element(white.bytes.begin(), white.bytes.end()) == 0);
   });
@@ -102,7 +102,7 @@ TEST(augment_offline_inverts_bright_pixels) {
   on_both([](const DeviceChoice& device) {
     AugmentCase c = one_image(
         3, 90, 90, [](int, int x, int) { return x < 45 ? 28 : 29; }, 3);
-    c.settings.supervision = {FCDD_MALFORMED, FCDD_CONFETTI, 1, 0, 0.5};
+    c.settings.supervision = {FCDD_MALFORMED, FCDD_CONFETTI, 1, 0, 0.5, 0};
     c.settings.normals = 1;
     c.order = {1, 0, 1};
     const Augmented got = run_augment(c, device);
@@ -126,7 +126,7 @@ TEST(augment_offline_inverts_bright_pixels) {
 TEST(augment_exposure_replaces_image_label_and_mask) {
   on_both([](const DeviceChoice& device) {
     AugmentCase c = one_image(3, 6, 8, ramp, 40);
-    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5};
+    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5, 0};
     c.exposure.add(6, 8, 1, [](int, int, int k) { return 10 + k; });
     c.exposure.add(
         3, 4, 0, [](int y, int x, int) { return 100 + y * 4 + x; }, [](int y, int) { return y == 1; });

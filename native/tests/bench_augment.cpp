@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
     std::printf("%-32s", named.name.c_str());
     for (const auto& [mode, probability] : {std::pair{FCDD_UNSUPERVISED, 0.0}, std::pair{FCDD_MALFORMED, 0.5},
                                             std::pair{FCDD_MALFORMED_GT, 1.0}}) {
-      c.settings.supervision = {mode, FCDD_CONFETTI, 0, 0, probability};
+      c.settings.supervision = {mode, FCDD_CONFETTI, 0, 0, probability, 0};
       std::printf(" %15.3f", milliseconds(c, device));
     }
     std::printf("\n");

@@ -50,8 +50,8 @@ std::vector<int32_t> noise_of(int source, uint32_t position, int height, int wid
   std::vector<uint8_t> pixels(static_cast<size_t>(height * width * channels)), mask(pixels.size());
   std::vector<int32_t> noise(pixels.size()), scratch(pixels.size());
   const reference::Sample s = {pixels.data(), mask.data(), height, width, channels};
-  reference::synthetic_noise({FCDD_MALFORMED, source, 0, grey, 0.5}, {13, position, 2}, s, noise.data(),
-                             scratch.data());
+  reference::synthetic_noise({FCDD_MALFORMED, source, 0, grey, 0.5, 0}, {13, position, 2}, s, nullptr,
+                             noise.data(), scratch.data());
   return noise;
 }
 
@@ -228,7 +228,7 @@ TEST(confetti_overlaps_agree_between_devices) {
   for (const uint32_t position : overlapping_positions(4, 120, 110)) {
     AugmentCase c;
     c.settings.pipeline = plain_pipeline(3, 120, 110);
-    c.settings.supervision = {FCDD_NOISE, FCDD_CONFETTI, 0, 0, 1};
+    c.settings.supervision = {FCDD_NOISE, FCDD_CONFETTI, 0, 0, 1, 0};
     c.settings.seed = 13;
     c.settings.epoch = 2;
     c.settings.first = position;

@@ -37,7 +37,7 @@ DrawKey key_at(uint32_t position) {
 FcddAugment settings(int mode, int source) {
   FcddAugment a{};
   a.pipeline = plain_pipeline(3, 28, 28);
-  a.supervision = {mode, source, 0, 0, 0.5};
+  a.supervision = {mode, source, 0, 0, 0.5, 0};
   a.images.count = 10;
   a.exposure.count = 7;
   a.seed = 5;
@@ -46,7 +46,7 @@ FcddAugment settings(int mode, int source) {
   return a;
 }
 
-const std::vector<FcddImage> ten_images(10, FcddImage{0, FCDD_NO_MASK, 28, 28, 0, 0});
+const std::vector<FcddImage> ten_images(10, FcddImage{0, FCDD_NO_MASK, 28, 28, 0, 0, FCDD_NO_MASK});
 
 }  // namespace
 

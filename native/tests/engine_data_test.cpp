@@ -23,7 +23,7 @@ std::unique_ptr<ImageStore> make_store(const std::shared_ptr<Device>& device, in
     for (uint64_t j = 0; j < area * 3; j++)
       bytes[start + j] = static_cast<uint8_t>((state = state * 1664525u + 1013904223u) >> 24);
     for (uint64_t j = 0; j < area; j += 2) bytes[start + area * 3 + j] = 1;
-    images.push_back({start, i == 0 ? start + area * 3 : FCDD_NO_MASK, 12, 9, i % 3 == 0, 0});
+    images.push_back({start, i == 0 ? start + area * 3 : FCDD_NO_MASK, 12, 9, i % 3 == 0, 0, FCDD_NO_MASK});
   }
   return std::make_unique<ImageStore>(device, 3, images, bytes.data(), bytes.size());
 }
@@ -47,8 +47,12 @@ TrainerOptions options_for(const ImageStore& images, const ImageStore& exposure)
   options.pipeline.random_crop = options.pipeline.flip = 1;
   options.pipeline.noise_sigma = 0.01;
   options.pipeline.noise_probability = 1;
-  options.supervision = {
-      .mode = FCDD_NOISE, .source = FCDD_EXPOSURE, .offline = 0, .grey = 0, .probability = 0.5};
+  options.supervision = {.mode = FCDD_NOISE,
+                         .source = FCDD_EXPOSURE,
+                         .offline = 0,
+                         .grey = 0,
+                         .probability = 0.5,
+                         .on_object = 0};
   options.repeat = 2;
   options.seed = 5;
   return options;
@@ -201,7 +205,9 @@ TEST(engine_data_infers_from_a_store) {
 TEST(engine_data_statistics) {
   const auto device = open_device();
   const uint8_t bytes[] = {0, 255, 51, 102};
-  const ImageStore store(device, 1, {{0, FCDD_NO_MASK, 1, 2, 0, 0}, {2, FCDD_NO_MASK, 1, 2, 0, 0}}, bytes, 4);
+  const ImageStore store(
+      device, 1, {{0, FCDD_NO_MASK, 1, 2, 0, 0, FCDD_NO_MASK}, {2, FCDD_NO_MASK, 1, 2, 0, 0, FCDD_NO_MASK}},
+      bytes, 4);
   FcddPipeline p{};
   p.height = 1;
   p.width = 2;
@@ -226,14 +232,15 @@ TEST(engine_data_refuses_wrong_stores) {
       if (std::string(error.what()).find(part) == std::string::npos) fail(__FILE__, __LINE__, error.what());
     }
   };
-  fails(2, {{0, FCDD_NO_MASK, 2, 2, 0, 0}}, "1 or 3 channels, got 2");
+  fails(2, {{0, FCDD_NO_MASK, 2, 2, 0, 0, FCDD_NO_MASK}}, "1 or 3 channels, got 2");
   fails(3, {}, "at least one image");
-  fails(3, {{0, FCDD_NO_MASK, 2, 5, 0, 0}, {1, FCDD_NO_MASK, 2, 5, 0, 0}},
+  fails(3, {{0, FCDD_NO_MASK, 2, 5, 0, 0, FCDD_NO_MASK}, {1, FCDD_NO_MASK, 2, 5, 0, 0, FCDD_NO_MASK}},
         "image 1 of the store has pixels beyond");
-  fails(3, {{0, FCDD_NO_MASK, 1 << 30, 1 << 30, 0, 0}}, "height and width");
-  fails(1, {{0, 29, 2, 2, 0, 0}}, "image 0 of the store has a mask beyond");
-  fails(1, {{UINT64_MAX, FCDD_NO_MASK, 2, 2, 0, 0}}, "pixels beyond");
-  fails(1, {{0, FCDD_NO_MASK, 2, 2, 2, 0}}, "label of 0 or 1, got 2");
+  fails(3, {{0, FCDD_NO_MASK, 1 << 30, 1 << 30, 0, 0, FCDD_NO_MASK}}, "height and width");
+  fails(1, {{0, 29, 2, 2, 0, 0, FCDD_NO_MASK}}, "image 0 of the store has a mask beyond");
+  fails(1, {{0, FCDD_NO_MASK, 2, 2, 0, 0, 27}}, "image 0 of the store has a foreground beyond");
+  fails(1, {{UINT64_MAX, FCDD_NO_MASK, 2, 2, 0, 0, FCDD_NO_MASK}}, "pixels beyond");
+  fails(1, {{0, FCDD_NO_MASK, 2, 2, 2, 0, FCDD_NO_MASK}}, "label of 0 or 1, got 2");
 }
 
 }  // namespace fcdd::test

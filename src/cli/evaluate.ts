@@ -18,6 +18,10 @@ export const evaluate: CommandModule = {
         dataset: { type: 'string', describe: 'data set to evaluate on [default: the one it was trained on]' },
         data: { type: 'string', describe: 'its folder' },
         class: { type: 'string', describe: 'the normal class [default: the one it was trained on]' },
+        'keep-oe-in-test': {
+          type: 'boolean',
+          describe: 'test on images that the model was trained on, too, as the published runs did',
+        },
         threshold: { type: 'number', describe: "verdict threshold [default: the model's own]" },
         ...deviceOptions,
         json: {
@@ -40,6 +44,7 @@ export const evaluate: CommandModule = {
         ...pick('data'),
         ...pick('class'),
         ...pick('threshold'),
+        ...pick('keepOeInTest'),
         ...givenDevice(argv as Record<string, unknown>),
       },
       { onNote: log, onWarning: (text) => log(`warning: ${text}`) },

@@ -34,6 +34,16 @@ const options = {
     describe: 'outlier exposure: a data set (cifar100 …), or a folder of images, CIFAR or idx files',
   },
   'oe-limit': { group: data, type: 'number', describe: 'use only so many exposure images, drawn once' },
+  'keep-oe-in-test': {
+    group: data,
+    type: 'boolean',
+    describe: 'leave real anomalies that are trained on in the test split, as the published runs did',
+  },
+  texture: {
+    group: data,
+    type: 'string',
+    describe: 'pictures that --noise texture blends in [default: other places of the normal images]',
+  },
   resize: {
     group: data,
     choices: ['nearest', 'area'],
@@ -58,7 +68,12 @@ const options = {
   noise: {
     group: method,
     type: 'string',
-    describe: `${syntheticNoises.join(', ')}, or a data set as outlier exposure`,
+    describe: `${syntheticNoises.join(', ')}; mvtec, mvtec-gt: real anomalies of the test split (--oe-limit so many per type), -gt with their masks; or a data set as outlier exposure`,
+  },
+  'on-object': {
+    group: method,
+    type: 'boolean',
+    describe: 'synthetic anomalies change only the object, which is found in the normal images',
   },
   offline: {
     group: method,
@@ -138,6 +153,12 @@ const options = {
     type: 'string',
     describe: 'epochs with test figures of their own, e.g. 1,2,3,5,8',
   },
+  select: {
+    group: results,
+    choices: ['last', 'best'],
+    describe:
+      'epoch that becomes the model; best: by held-out normal images and synthetic anomalies [default: last]',
+  },
   'save-maps': { group: results, type: 'boolean', describe: 'heatmaps as .npy beside the pictures' },
   'dump-step': {
     group: results,
@@ -164,6 +185,10 @@ export const train: CommandModule = {
       .example(
         '$0 train --dataset fashion-mnist --data fm/ --class 0 --oe cifar100',
         'a class against the rest, with outlier exposure',
+      )
+      .example(
+        '$0 train --dataset mvtec --data carpet/ --supervise noise --noise mvtec-gt --oe-limit 1',
+        'semi-supervised: one real anomaly per type, with its mask',
       )
       .example('$0 train --resume', 'go on after Ctrl-C or a crash')
       .strict(),
@@ -258,7 +283,21 @@ function report(result: TrainResult, json: boolean): void {
     return;
   }
   if (metrics) {
+    if (metrics.selected) {
+      const { epoch, value, lastValue } = metrics.selected;
+      const { sample, pixel } = metrics.last!;
+      log(
+        `epoch ${epoch} of ${epochs} was chosen (criterion ${figure(value)}, last epoch ${figure(lastValue)}); ` +
+          `the last one has image ROC-AUC ${figure(sample)}, pixel ${figure(pixel)}`,
+      );
+    }
     for (const line of figureLines(metrics.sample, metrics.pixel)) log(line);
+    if (metrics.withoutOe) {
+      const { removed, sample, pixel } = metrics.withoutOe;
+      log(
+        `without the ${removed} test images that were trained on: image ${figure(sample.rocAuc)}, pixel ${figure(pixel.rocAuc)}`,
+      );
+    }
     if (metrics.synthetic) {
       const { noise, n, sampleRocAuc } = metrics.synthetic;
       log(`ROC-AUC on synthetic anomalies (${noise} on ${n} held-out images) ${figure(sampleRocAuc)}`);

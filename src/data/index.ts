@@ -18,11 +18,12 @@ export {
 } from './decode.js';
 export { dataSetNames, trainingDefaults } from './defaults.js';
 export { type Exposure, type ExposureOptions, openExposure } from './exposure.js';
+export { estimateForeground, type Foreground } from './foreground.js';
 export { publishedConstants } from './normalisation.js';
 export { withConstants } from './pipelines.js';
 export { type Raster, toChannels } from './resample.js';
-export { type DrawnAnomalies, drawAnomalies } from './semi-supervised.js';
-export { subset } from './store.js';
+export { type DrawnAnomalies, drawAnomalies, testAnomalies, testSubset } from './semi-supervised.js';
+export { subset, withForegrounds } from './store.js';
 export type * from './types.js';
 
 /**

@@ -1,5 +1,6 @@
 /**
- * Building and cutting StoredImages: pixels H×W×C interleaved, each image's mask (H×W, 0|1) directly after its pixels.
+ * Building and cutting StoredImages: pixels H×W×C interleaved, each image's mask (H×W, 0|1) and foreground (H×W, 0|1),
+ * where it has them, directly after its pixels.
  * Images lie in the order they were added, so that equal inputs give equal bytes.
  */
 import type { StoredImages } from '../engine/types.js';
@@ -11,6 +12,7 @@ export interface StoredPicture {
   width: number;
   label: 0 | 1;
   mask?: Uint8Array;
+  foreground?: Uint8Array;
 }
 
 export interface StoreBuilder {
@@ -35,9 +37,9 @@ export function createStoreBuilder(channels: 1 | 3, expectedBytes: number): Stor
     return used - part.length;
   };
   return {
-    add: ({ pixels, height, width, label, mask }) => {
-      const start = append(pixels);
-      images.push({ pixels: start, mask: mask ? append(mask) : null, height, width, label });
+    add: ({ pixels, height, width, label, mask, foreground }) => {
+      const image = { pixels: append(pixels), mask: mask ? append(mask) : null, height, width, label };
+      images.push(foreground ? { ...image, foreground: append(foreground) } : image);
     },
     finish: () => ({ channels, bytes: used === bytes.length ? bytes : bytes.slice(0, used), images }),
   };
@@ -53,8 +55,9 @@ export function subset(split: Split, indices: readonly number[]): Split {
 
 export function subsetImages(store: StoredImages, indices: readonly number[]): StoredImages {
   const size = (index: number) => {
-    const { height, width, mask } = store.images[index]!;
-    return height * width * (store.channels + (mask === null ? 0 : 1));
+    const { height, width, mask, foreground } = store.images[index]!;
+    const planes = (mask === null ? 0 : 1) + ((foreground ?? null) === null ? 0 : 1);
+    return height * width * (store.channels + planes);
   };
   const builder = createStoreBuilder(
     store.channels,
@@ -62,6 +65,7 @@ export function subsetImages(store: StoredImages, indices: readonly number[]): S
   );
   for (const index of indices) {
     const { pixels, mask, height, width, label } = store.images[index]!;
+    const foreground = store.images[index]!.foreground ?? null;
     const area = height * width;
     builder.add({
       pixels: store.bytes.subarray(pixels, pixels + area * store.channels),
@@ -69,9 +73,34 @@ export function subsetImages(store: StoredImages, indices: readonly number[]): S
       width,
       label,
       ...(mask === null ? {} : { mask: store.bytes.subarray(mask, mask + area) }),
+      ...(foreground === null ? {} : { foreground: store.bytes.subarray(foreground, foreground + area) }),
     });
   }
   return builder.finish();
+}
+
+/** The same images with a foreground each; null: the whole image is the object. */
+export function withForegrounds(
+  store: StoredImages,
+  foregrounds: readonly (Uint8Array | null)[],
+): StoredImages {
+  const added = foregrounds.reduce((sum, plane) => sum + (plane?.length ?? 0), 0);
+  const bytes = new Uint8Array(store.bytes.length + added);
+  bytes.set(store.bytes);
+  let end = store.bytes.length;
+  const images = store.images.map((image, i) => {
+    const plane = foregrounds[i] ?? null;
+    if (plane === null) return image;
+    bytes.set(plane, end);
+    end += plane.length;
+    return { ...image, foreground: end - plane.length };
+  });
+  return { channels: store.channels, bytes, images };
+}
+
+/** The same images without masks: an anomalous image is anomalous everywhere. */
+export function withoutMasks(store: StoredImages): StoredImages {
+  return { ...store, images: store.images.map((image) => ({ ...image, mask: null })) };
 }
 
 export function emptySplit(channels: 1 | 3): Split {

@@ -65,11 +65,21 @@ export interface DeviceInfo {
   fallback: string | null;
 }
 
-/** Images as bytes. `images[i]` names where in `bytes` its pixels (H×W×C, interleaved) and mask (H×W, 0|1) lie. */
+/**
+ * Images as bytes. `images[i]` names where in `bytes` its pixels (H×W×C, interleaved), mask (H×W, 0|1) and foreground
+ * (H×W, 1 where the object is; absent or null: everywhere) lie.
+ */
 export interface StoredImages {
   channels: 1 | 3;
   bytes: Uint8Array;
-  images: { pixels: number; mask: number | null; height: number; width: number; label: 0 | 1 }[];
+  images: {
+    pixels: number;
+    mask: number | null;
+    height: number;
+    width: number;
+    label: 0 | 1;
+    foreground?: number | null;
+  }[];
 }
 
 export interface Jitter {
@@ -104,17 +114,31 @@ export interface Pipeline {
   scale: number[];
 }
 
-export type SyntheticNoise = 'confetti' | 'gaussian' | 'uniform' | 'solid' | 'blob' | 'mixed-blob';
+/** cut-paste and texture change an image and are none of their own: they go with the malformed modes alone. */
+export type SyntheticNoise =
+  | 'confetti'
+  | 'gaussian'
+  | 'uniform'
+  | 'solid'
+  | 'blob'
+  | 'mixed-blob'
+  | 'cut-paste'
+  | 'texture';
 
 export interface Supervision {
   mode: 'unsupervised' | 'noise' | 'malformed-normal' | 'malformed-normal-gt';
-  /** 'exposure': images of the exposure store ("other", outlier exposure, real anomalies). */
+  /**
+   * 'exposure': images of the exposure store ("other", outlier exposure, real anomalies). 'texture' takes its textures
+   * from the exposure store, or from the images themselves where there is none.
+   */
   source: SyntheticNoise | 'exposure';
   offline?: boolean;
   /** One value for all channels (grey images stored with three channels). */
   grey?: boolean;
   /** Probability of replacement when online; default ½. */
   probability?: number;
+  /** Malformed modes: only pixels of an image's foreground change. */
+  onObject?: boolean;
 }
 
 export interface ImageStatistics {

@@ -72,6 +72,8 @@ const metadataSchema = z.object({
     scale: numbers,
   }),
   objective: z.object({ pixelwise: z.boolean() }),
+  /** Names of test images that were trained on (semi-supervised): evaluating on them is not honest. */
+  trainedOn: z.array(z.string()).optional(),
   /** σ of the Gaussian upsampling, in pixels of the network's input. */
   sigma: z.number().positive(),
   /** Quantile that the heatmap scale was taken at. */

@@ -49,28 +49,48 @@ const config: TopLevelSpec['config'] = {
   },
 };
 
-/** Loss per epoch: of all samples, of the normal and of the anomalous ones. */
-export async function lossPlot(history: readonly LossPoint[]): Promise<string> {
+/**
+ * Loss per epoch: of all samples, of the normal and of the anomalous ones.
+ * @param chosen epoch whose weights the model has, where it is not simply the last one; a line marks it
+ */
+export async function lossPlot(history: readonly LossPoint[], chosen?: number): Promise<string> {
   const values = history.flatMap(({ epoch, loss, normal, anomalous }) => [
     { epoch, series: 'all', value: loss },
     ...(normal === null ? [] : [{ epoch, series: 'normal', value: normal }]),
     ...(anomalous === null ? [] : [{ epoch, series: 'anomalous', value: anomalous }]),
   ]);
-  return draw({
-    title: 'Training loss',
+  const x = {
+    field: 'epoch',
+    type: 'quantitative',
+    title: 'epoch',
+    axis: { tickMinStep: 1, format: 'd' },
+    scale: { nice: false, zero: false },
+  };
+  const lines = {
     data: { values: values.filter(({ value }) => Number.isFinite(value)) },
     mark: { type: 'line', strokeWidth: 2, point: history.length === 1 },
     encoding: {
-      x: {
-        field: 'epoch',
-        type: 'quantitative',
-        title: 'epoch',
-        axis: { tickMinStep: 1, format: 'd' },
-        scale: { nice: false, zero: false },
-      },
+      x,
       y: { field: 'value', type: 'quantitative', title: 'mean loss per sample', scale: { zero: true } },
       ...series(['all', 'normal', 'anomalous'], [palette.black, palette.blue, palette.vermilion]),
     },
+  };
+  if (chosen === undefined) return draw({ title: 'Training loss', ...lines });
+  const mark = {
+    data: { values: [{ epoch: chosen, text: `model: epoch ${chosen}` }] },
+    encoding: { x },
+  };
+  return draw({
+    title: 'Training loss',
+    layer: [
+      { ...mark, mark: { type: 'rule', color: palette.grey, strokeWidth: 1.5, strokeDash: [2, 3] } },
+      {
+        ...mark,
+        mark: { type: 'text', align: 'left', dx: 4, color: palette.grey, fontSize: 11 },
+        encoding: { x, y: { value: 10 }, text: { field: 'text' } },
+      },
+      lines,
+    ],
   });
 }
 

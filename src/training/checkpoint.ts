@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Network, TensorMap, Trainer } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { readSafetensors, type Tensor, type TensorData, writeSafetensors } from '../models/safetensors.js';
+import { captureTensors, restoreTensors } from './selection.js';
 
 /**
  * Everything that training needs to go on as if it had never stopped: weights, running statistics, optimiser state and
@@ -27,6 +28,8 @@ const epochSchema = z.object({
   anomalous: z.number().nullable(),
   learningRate: z.number(),
   seconds: z.number(),
+  /** What --select best chooses by (selection.ts). */
+  criterion: z.number().optional(),
 });
 /** One line of history.json; epochs count from 1. */
 export type EpochRecord = z.infer<typeof epochSchema>;
@@ -52,19 +55,23 @@ export interface Checkpoint {
   position: Position;
   tensors: TensorMap;
   optimiser: TensorMap;
+  /** The tensors at the end of the best epoch so far, with --select best once an epoch is done. */
+  best: TensorMap | null;
 }
 
 const modelPrefix = 'model/';
+const bestPrefix = 'best/';
 const statePrefix = 'optimiser/';
 
 export async function captureCheckpoint(
   network: Network,
   trainer: Trainer,
   position: Position,
+  best: TensorMap | null = null,
 ): Promise<Checkpoint> {
-  const tensors: TensorMap = {};
-  for (const { name } of network.tensors) tensors[name] = await network.get(name);
-  return { position: { ...position, updates: trainer.updates }, tensors, optimiser: await trainer.state() };
+  const tensors = await captureTensors(network);
+  const optimiser = await trainer.state();
+  return { position: { ...position, updates: trainer.updates }, tensors, optimiser, best };
 }
 
 export async function restoreCheckpoint(
@@ -72,7 +79,7 @@ export async function restoreCheckpoint(
   trainer: Trainer,
   checkpoint: Checkpoint,
 ): Promise<void> {
-  for (const [name, values] of Object.entries(checkpoint.tensors)) await network.set(name, values);
+  await restoreTensors(network, checkpoint.tensors);
   await trainer.setState(checkpoint.optimiser, checkpoint.position.updates);
 }
 
@@ -91,6 +98,7 @@ export async function writeCheckpoint(
   };
   add(modelPrefix, checkpoint.tensors);
   add(statePrefix, checkpoint.optimiser);
+  if (checkpoint.best) add(bestPrefix, checkpoint.best);
   await writeSafetensors(path, tensors, { position: JSON.stringify(checkpoint.position) });
 }
 
@@ -104,11 +112,15 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | undefin
       hint: 'delete it to start this run from zero',
     });
   }
-  const checkpoint: Checkpoint = { position: position.data, tensors: {}, optimiser: {} };
+  const checkpoint: Checkpoint = { position: position.data, tensors: {}, optimiser: {}, best: null };
   for (const [name, { data }] of tensors) {
     const values = toFloat64(data, `${path}: ${name}`);
     if (name.startsWith(modelPrefix)) checkpoint.tensors[name.slice(modelPrefix.length)] = values;
     else if (name.startsWith(statePrefix)) checkpoint.optimiser[name.slice(statePrefix.length)] = values;
+    else if (name.startsWith(bestPrefix)) {
+      checkpoint.best ??= {};
+      checkpoint.best[name.slice(bestPrefix.length)] = values;
+    }
   }
   return checkpoint;
 }

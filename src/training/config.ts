@@ -28,8 +28,16 @@ export const trainOptionsSchema = z
     /** Outlier exposure: name of a data set, or a folder. */
     oe: z.string(),
     oeLimit: z.number().int().positive(),
+    /** Real anomalies that are trained on stay in the test split, as in the published runs. */
+    keepOeInTest: z.boolean(),
+    /** Names of the real anomalies to train on; without it they are drawn, and config.json lists them here. */
+    oeFiles: z.array(z.string()).min(1),
     supervise: z.enum(['unsupervised', 'other', 'noise', 'malformed-normal', 'malformed-normal-gt']),
     noise: z.string(),
+    /** Folder of pictures (or a data set) that --noise texture blends in; without it, the normal images. */
+    texture: z.string(),
+    /** Synthetic anomalies change only the object, estimated from the normal images. */
+    onObject: z.boolean(),
     offline: z.boolean(),
     /** auto: one value for all channels when all training images are grey. */
     confettiColour: z.enum(['auto', 'rgb', 'grey']),
@@ -62,6 +70,8 @@ export const trainOptionsSchema = z
     memoryBudget: z.number().int().positive(),
     threads: z.number().int().positive().max(1024),
     evaluateAt: z.array(z.number().int().positive()),
+    /** Which epoch's weights become the model. */
+    select: z.enum(['last', 'best']),
     saveMaps: z.boolean(),
     dumpStep: z.number().int().min(0),
   })
@@ -94,6 +104,7 @@ export interface RunConfig extends TrainOptions {
   seed: number;
   device: string;
   evaluateAt: number[];
+  select: 'last' | 'best';
   saveMaps: boolean;
 }
 
@@ -145,9 +156,11 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     seed: pick(checked.seed, 0),
     device: pick(checked.device, 'auto'),
     evaluateAt: pick(checked.evaluateAt, []),
+    select: pick(checked.select, 'last'),
     saveMaps: pick(checked.saveMaps, false),
   };
   checkSupervision(config);
+  checkProtocol(config);
   return { config, notes };
 }
 
@@ -175,12 +188,30 @@ function defaultRate(optimizer: 'sgd' | 'adam', defaults: TrainingDefaults): num
   return optimizer === 'adam' ? 1e-3 : 1e-2;
 }
 
-export const syntheticNoises = ['confetti', 'gaussian', 'uniform', 'solid', 'blob', 'mixed-blob'] as const;
+export const syntheticNoises = [
+  'confetti',
+  'gaussian',
+  'uniform',
+  'solid',
+  'blob',
+  'mixed-blob',
+  'cut-paste',
+  'texture',
+] as const;
 
 export type SyntheticName = (typeof syntheticNoises)[number];
 
 export const isSynthetic = (noise: string): noise is SyntheticName =>
   (syntheticNoises as readonly string[]).includes(noise);
+
+/** Real anomalies of the class's test split, without and with their masks (the semi-supervised setting). */
+export const realNoises = ['mvtec', 'mvtec-gt'] as const;
+
+export const isRealAnomalies = (noise: string): boolean => (realNoises as readonly string[]).includes(noise);
+
+/** Whether a run trains on labelled anomalies of its own data set. */
+export const trainsOnAnomalies = (config: RunConfig): boolean =>
+  config.supervise === 'other' || (config.supervise === 'noise' && isRealAnomalies(config.noise));
 
 /** Options that contradict each other are an error, never one of them silently ignored. */
 function checkSupervision(config: RunConfig): void {
@@ -199,4 +230,46 @@ function checkSupervision(config: RunConfig): void {
       },
     );
   }
+}
+
+/** The options of single settings, each with what it needs. */
+function checkProtocol(config: RunConfig): void {
+  const refuse = (text: string, hint: string): never => {
+    throw new FcddError('FCDD_INVALID_ARGUMENT', text, { hint });
+  };
+  const malformed = config.supervise === 'malformed-normal' || config.supervise === 'malformed-normal-gt';
+  const malform = 'use --supervise malformed-normal, or malformed-normal-gt for exact masks';
+  if ((config.noise === 'cut-paste' || config.noise === 'texture') && config.supervise === 'noise') {
+    refuse(`--noise ${config.noise} changes a normal image and is no image of its own`, malform);
+  }
+  if (config.onObject && !malformed)
+    refuse(`--on-object has no use with --supervise ${config.supervise}`, malform);
+  if (config.texture !== undefined && (!malformed || config.noise !== 'texture'))
+    refuse('--texture has a use with --noise texture alone', 'add --noise texture, or leave --texture out');
+  if (isRealAnomalies(config.noise) && config.supervise !== 'noise') {
+    refuse(
+      `--noise ${config.noise} (real anomalies) does not go with --supervise ${config.supervise}`,
+      'use --supervise noise',
+    );
+  }
+  if (isRealAnomalies(config.noise) && config.oe !== undefined)
+    refuse(
+      `--noise ${config.noise} takes the data set's own anomalies, so --oe would not be used`,
+      'give one',
+    );
+  if (isRealAnomalies(config.noise) && config.dataset !== 'mvtec' && config.dataset !== 'folder') {
+    refuse(
+      `--noise ${config.noise} is for the data sets mvtec and folder, not for ${config.dataset}`,
+      'use --supervise other to train on the labelled anomalies of a data set',
+    );
+  }
+  if (!trainsOnAnomalies(config) && (config.keepOeInTest || config.oeFiles !== undefined)) {
+    const option = config.keepOeInTest ? '--keep-oe-in-test' : 'oeFiles';
+    refuse(
+      `${option} has a use only where real anomalies are trained on`,
+      'add --supervise noise --noise mvtec-gt',
+    );
+  }
+  if (config.select === 'best' && config.holdOut === 0)
+    refuse('--select best needs held-out normal images, and --hold-out is 0', 'leave --hold-out at 0.1');
 }

@@ -1,4 +1,4 @@
-import { openDataSet } from '../data/index.js';
+import { openDataSet, testSubset } from '../data/index.js';
 import type { DataSet, OpenOptions } from '../data/types.js';
 import { loadModel } from '../detector.js';
 import { FcddError } from '../errors.js';
@@ -11,6 +11,8 @@ export interface EvaluateOptions extends RunDeviceOptions {
   dataset?: string;
   data?: string;
   class?: string;
+  /** Tests on images that the model was trained on, too (semi-supervised). */
+  keepOeInTest?: boolean;
   /** Overrides the model's calibrated threshold. */
   threshold?: number;
 }
@@ -49,8 +51,10 @@ export async function evaluate(
   if (options.data !== undefined) open.dir = options.data;
   if (hooks.onWarning) open.onWarning = hooks.onWarning;
   if (metadata.stored.interpolation !== 'bilinear') open.resize = metadata.stored.interpolation;
-  const dataset = await openDataSet(name, open);
-  for (const line of dataset.summary) hooks.onNote?.(line);
+  const opened = await openDataSet(name, open);
+  for (const line of opened.summary) hooks.onNote?.(line);
+  const trainedOn = options.keepOeInTest ? [] : (metadata.trainedOn ?? []);
+  const dataset = withoutTrainedOn(opened, trainedOn, hooks);
   if (!dataset.test) {
     throw new FcddError(
       'FCDD_BAD_DATA',
@@ -94,4 +98,16 @@ export async function evaluate(
     warnings: dataset.warnings,
   };
   return { metrics, dataset, scored };
+}
+
+/** The data set without test images that the model was trained on. */
+function withoutTrainedOn(dataset: DataSet, names: readonly string[], hooks: EvaluateHooks): DataSet {
+  const { test } = dataset;
+  const used = new Set(names);
+  if (test === null || !test.records.some(({ name }) => used.has(name))) return dataset;
+  const kept = test.records.flatMap(({ name }, i) => (used.has(name) ? [] : [i]));
+  hooks.onNote?.(
+    `${test.records.length - kept.length} test images that the model was trained on are left out`,
+  );
+  return { ...dataset, test: testSubset(test, kept) };
 }

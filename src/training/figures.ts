@@ -3,6 +3,7 @@ import { PixelRoc } from '../evaluation/pixel-roc.js';
 import { type PixelMetrics, pixelMetrics, type SampleMetrics, sampleMetrics } from '../evaluation/summary.js';
 import { type Calibration, calibrate } from '../evaluation/threshold.js';
 import { mapOf, type Scored } from './scoring.js';
+import type { Selected } from './selection.js';
 import type { SyntheticFigures } from './synthetic.js';
 
 /** What metrics.json holds: every figure, or null and the reason. */
@@ -13,6 +14,11 @@ export interface Metrics {
   /** Figures on labelled test images. */
   sample: SampleMetrics;
   pixel: PixelMetrics;
+  /** With --select best: the epoch that the model and all figures here are of; `last` has those of the last one. */
+  selected?: Selected;
+  last?: EpochFigures;
+  /** With --keep-oe-in-test: the figures without the test images that were trained on. */
+  withoutOe?: { sample: SampleMetrics; pixel: PixelMetrics; removed: number };
   /** Held-out normal images against the same with synthetic anomalies: never mixed up with test figures. */
   synthetic: SyntheticFigures | null;
   threshold: Calibration | null;

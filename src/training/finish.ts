@@ -1,17 +1,26 @@
 import { join } from 'node:path';
-import { subset } from '../data/index.js';
-import type { Device, Network } from '../engine/types.js';
+import { subset, testSubset } from '../data/index.js';
+import type { Device, Network, StoredImages } from '../engine/types.js';
 import { baselineScores } from '../evaluation/baselines.js';
 import { rocAuc } from '../evaluation/roc.js';
 import { sortedSummary } from '../evaluation/threshold.js';
 import { architecture, type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
 import { heatmapScale } from '../reports/normalise.js';
-import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
-import { calibration, type EpochFigures, type Metrics, testFigures, verdicts } from './figures.js';
+import { captureCheckpoint, writeCheckpoint } from './checkpoint.js';
+import {
+  calibration,
+  type EpochFigures,
+  epochFigures,
+  type Metrics,
+  testFigures,
+  verdicts,
+} from './figures.js';
+import type { Standing } from './loop.js';
 import type { PreparedRun } from './prepare.js';
 import { writeReport } from './report.js';
 import { runFiles, writeJson } from './run-folder.js';
-import { mapOf, type Scored, scoreImages } from './scoring.js';
+import { mapOf, type Scored, scoredSubset, scoreImages } from './scoring.js';
+import { restoreTensors, selectedOf } from './selection.js';
 import { scoreSynthetic } from './synthetic.js';
 import type { TrainHooks } from './train.js';
 
@@ -25,7 +34,7 @@ const SCALE_IMAGES = 300;
 export async function finishRun(
   run: PreparedRun,
   device: Device,
-  position: Position,
+  { position, best }: Standing,
   out: string,
   hooks: TrainHooks,
 ): Promise<Metrics> {
@@ -37,6 +46,11 @@ export async function finishRun(
       ...(hooks.signal ? { signal: hooks.signal } : {}),
       onProgress: (done, total) => hooks.onStage?.('evaluate', done, total),
     });
+  // What training would go on from, whatever epoch the model is of.
+  const checkpoint = await captureCheckpoint(network, run.trainer, position, best);
+  const selected = config.select === 'best' ? selectedOf(position.history) : null;
+  const last = selected && (await lastFigures(run, score, position.epoch));
+  if (selected && best) await restoreTensors(network, best);
   const held = await score(run.held.images);
   const synthetic = await scoreSynthetic(run, device, held);
   const scored = dataset.test ? await score(dataset.test.images) : null;
@@ -47,6 +61,8 @@ export async function finishRun(
     class: dataset.className,
     model: config.model,
     ...figures,
+    ...(selected ? { selected, last: last! } : {}),
+    ...withoutTrainedOn(run, scored),
     synthetic: synthetic?.figures ?? null,
     threshold,
     verdicts: verdicts(dataset.test, scored, threshold?.threshold),
@@ -65,10 +81,31 @@ export async function finishRun(
   await writeReport({ run, out, position, metrics, scored });
   await writeJson(out, runFiles.metrics, metrics);
   position.finished = true;
-  const checkpoint = await captureCheckpoint(network, run.trainer, position);
+  checkpoint.position.finished = true;
   await writeCheckpoint(join(out, runFiles.checkpoint), checkpoint, device.info.realBytes);
   hooks.onStage?.('report', 1, 1);
   return metrics;
+}
+
+/** Test figures of the last epoch, to stand beside those of the chosen one. */
+async function lastFigures(
+  run: PreparedRun,
+  score: (images: StoredImages) => Promise<Scored>,
+  epoch: number,
+): Promise<EpochFigures> {
+  const { test, testMissing } = run.dataset;
+  const scored = test ? await score(test.images) : null;
+  return epochFigures(epoch, testFigures(test, testMissing, scored));
+}
+
+/** The figures without the test images that were trained on, where some were kept (--keep-oe-in-test). */
+function withoutTrainedOn(run: PreparedRun, scored: Scored | null): Pick<Metrics, 'withoutOe'> {
+  const { test } = run.dataset;
+  const used = new Set(run.testedThoughTrainedOn);
+  if (used.size === 0 || test === null || scored === null) return {};
+  const kept = test.records.flatMap(({ name }, i) => (used.has(name) ? [] : [i]));
+  const figures = testFigures(testSubset(test, kept), null, scoredSubset(scored, kept));
+  return { withoutOe: { ...figures, removed: test.records.length - kept.length } };
 }
 
 /**
@@ -123,6 +160,7 @@ function modelMetadata(
       scale,
     },
     objective: { pixelwise: run.pixelwise },
+    ...(config.oeFiles === undefined ? {} : { trainedOn: config.oeFiles }),
     sigma: config.sigma,
     quantile: config.quantile,
     heatmapScale: heatmap,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { DeviceInfo } from '../engine/types.js';
+import type { DeviceInfo, TensorMap } from '../engine/types.js';
 import { FcddError, isAbort } from '../errors.js';
 import {
   captureCheckpoint,
@@ -11,6 +11,7 @@ import {
 import type { PreparedRun } from './prepare.js';
 import { runFiles, writeJson } from './run-folder.js';
 import { learningRate } from './schedule.js';
+import { bestEpoch, captureTensors } from './selection.js';
 
 /** What the loop says while it runs; all numbers are of the epoch under way. */
 export interface TrainingProgress {
@@ -31,6 +32,8 @@ export interface LoopOptions {
   onProgress?: (progress: TrainingProgress) => void;
   /** Called at the end of the epochs in config.evaluateAt (counted from 1); the result goes into the checkpoint. */
   evaluate: (epoch: number) => Promise<unknown>;
+  /** The criterion of the network as it is, called at the end of every epoch with --select best. */
+  scoreEpoch: () => Promise<number>;
   /** Called after each step whose number is in config.dumpStep. */
   dump: (epoch: number, step: number) => Promise<void>;
 }
@@ -59,19 +62,27 @@ const checkpointAtMost = 2;
 /** Aim for this many seconds of native work per call, so that progress moves and Ctrl-C is quick. */
 const secondsPerCall = 0.25;
 
+/** Where a run stands: what a checkpoint holds besides the network and the optimiser. */
+export interface Standing {
+  position: Position;
+  /** Tensors of the best epoch so far, with --select best once there is one. */
+  best: TensorMap | null;
+}
+
 /**
- * Trains from `position` to the last epoch, or until the signal fires; the position returned says which.
+ * Trains from a position to the last epoch, or until the signal fires; the position returned says which.
  * Leaves a checkpoint behind in both cases, and at every end of an epoch or minute.
  * @throws FcddError when the loss is not finite, or the disk refuses a checkpoint (the last one stays usable)
  */
-export async function trainLoop(run: PreparedRun, start: Position, options: LoopOptions): Promise<Position> {
+export async function trainLoop(run: PreparedRun, start: Standing, options: LoopOptions): Promise<Standing> {
   const { config, trainer } = run;
-  const position = structuredClone(start);
+  const standing: Standing = { position: structuredClone(start.position), best: start.best };
+  const { position } = standing;
   const clock = createClock(run);
   let saved = performance.now();
   const save = async (): Promise<void> => {
     const path = join(options.folder, runFiles.checkpoint);
-    const checkpoint = await captureCheckpoint(run.network, trainer, position);
+    const checkpoint = await captureCheckpoint(run.network, trainer, position, standing.best);
     await writeCheckpoint(path, checkpoint, options.deviceInfo.realBytes);
     saved = performance.now();
   };
@@ -83,7 +94,7 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
       // The signal may have come while a checkpoint was written or an epoch evaluated.
       if (options.signal?.aborted) {
         await save();
-        return position;
+        return standing;
       }
       const steps = stepsOfCall(run, position, clock.stepsPerSecond());
       const began = performance.now();
@@ -103,14 +114,14 @@ export async function trainLoop(run: PreparedRun, start: Position, options: Loop
       }
       if (secondsSinceSave() > checkpointEvery) await save();
     }
-    await finishEpoch(run, position, lr, options);
+    await finishEpoch(run, standing, lr, options);
     const last = position.epoch === config.epochs;
     if (last || secondsSinceSave() > checkpointAtMost) {
       await writeJson(options.folder, runFiles.history, position.history);
       await save();
     }
   }
-  return position;
+  return standing;
 }
 
 /** The engine refuses a call that was aborted before its first step: then there is nothing to add. */
@@ -160,10 +171,11 @@ const mean = (sum: number, count: number): number | null => (count > 0 ? digits(
 
 async function finishEpoch(
   run: PreparedRun,
-  position: Position,
+  standing: Standing,
   lr: number,
   options: LoopOptions,
 ): Promise<void> {
+  const { position } = standing;
   const { sums } = position;
   const record: EpochRecord = {
     epoch: position.epoch + 1,
@@ -173,7 +185,9 @@ async function finishEpoch(
     learningRate: digits(lr),
     seconds: Number(sums.seconds.toFixed(3)),
   };
+  if (run.config.select === 'best') record.criterion = await options.scoreEpoch();
   position.history.push(record);
+  if (bestEpoch(position.history) === record) standing.best = await captureTensors(run.network);
   position.epoch += 1;
   position.step = 0;
   position.sums = noSums();

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { drawAnomalies, openDataSet, openExposure, subset, withConstants } from '../data/index.js';
+import {
+  drawAnomalies,
+  estimateForeground,
+  type Foreground,
+  openDataSet,
+  openExposure,
+  subset,
+  testAnomalies,
+  withConstants,
+  withForegrounds,
+} from '../data/index.js';
 import type { DataSet, Normalisation, OpenOptions, Split } from '../data/types.js';
 import type {
   Device,
@@ -13,12 +23,19 @@ import type {
 import { FcddError } from '../errors.js';
 import { heldOut } from '../evaluation/threshold.js';
 import { architecture } from '../models/index.js';
-import { isSynthetic, type RunConfig } from './config.js';
+import { isSynthetic, type RunConfig, trainsOnAnomalies } from './config.js';
 
 /** Everything a run needs before its first step: data on the device, constants, network, trainer. */
 export interface PreparedRun extends Disposable {
+  /** With the anomalies that were drawn to train on. */
   config: RunConfig;
   dataset: DataSet;
+  /** Names of test images that are trained on all the same (--keep-oe-in-test). */
+  testedThoughTrainedOn: readonly string[];
+  /** Where the object is in the normal images, training ones first, then those held out; null unless asked for. */
+  foreground: Foreground | null;
+  /** Outlier exposure, or textures, on the device. */
+  exposure: ImageStore | undefined;
   /** Normal images trained on, and those kept for the threshold. */
   training: Split;
   held: Split;
@@ -54,7 +71,7 @@ export async function openRunData(
     open.referencePreprocessing = config.referencePreprocessing;
   if (config.bitRange !== undefined) open.bitRange = config.bitRange;
   if (only !== undefined) open.only = only;
-  open.anomalies = config.supervise === 'other';
+  open.anomalies = trainsOnAnomalies(config);
   if (options.onWarning) open.onWarning = options.onWarning;
   if (options.onLoad) open.onProgress = options.onLoad;
   return openDataSet(config.dataset, open);
@@ -62,12 +79,13 @@ export async function openRunData(
 
 /** @throws FcddError for anything that does not fit: data, options, memory */
 export async function prepareRun(
-  config: RunConfig,
+  given: RunConfig,
   device: Device,
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
-  const dataset = withDrawnAnomalies(await openRunData(config, options), config, options);
-  const { training, held } = splitHeldOut(dataset, config);
+  const drawn = withDrawnAnomalies(await openRunData(given, options), given, options);
+  const { config, dataset } = drawn;
+  const { training, held, foreground } = withObjects(splitHeldOut(dataset, config), config, options);
   const exposure = await openRunExposure(config, dataset, options);
   const neutral = dataset.pipelines(config.preprocessing);
   const resources: Disposable[] = [];
@@ -108,6 +126,9 @@ export async function prepareRun(
     return {
       config,
       dataset,
+      testedThoughTrainedOn: drawn.testedThoughTrainedOn,
+      foreground,
+      exposure: exposureStore,
       training,
       held,
       normalisation,
@@ -145,14 +166,69 @@ function splitHeldOut(dataset: DataSet, config: RunConfig): { training: Split; h
   };
 }
 
-/** Labelled anomalies that are trained on (--supervise other) are not tested on. */
-function withDrawnAnomalies(dataset: DataSet, config: RunConfig, options: PrepareOptions): DataSet {
-  if (config.supervise !== 'other') return dataset;
-  const limit = config.oeLimit === undefined ? {} : { limit: config.oeLimit };
-  const { anomalies, test, removed } = drawAnomalies(dataset, { ...limit, seed: config.seed });
+interface DrawnRun {
+  config: RunConfig;
+  dataset: DataSet;
+  testedThoughTrainedOn: readonly string[];
+}
+
+/** Real anomalies that are trained on are not tested on, unless the published setting is asked for. */
+function withDrawnAnomalies(dataset: DataSet, config: RunConfig, options: PrepareOptions): DrawnRun {
+  if (!trainsOnAnomalies(config)) return { config, dataset, testedThoughTrainedOn: [] };
+  const real = config.supervise === 'noise';
+  const own = dataset.anomalies ?? (real ? testAnomalies(dataset.test) : null);
+  const { anomalies, test, removed, kept } = drawAnomalies(
+    { ...dataset, anomalies: own },
+    {
+      ...(config.oeLimit === undefined ? {} : { limit: config.oeLimit }),
+      ...(config.oeFiles === undefined ? {} : { names: config.oeFiles }),
+      ...(real ? { masks: config.noise === 'mvtec' ? 'without' : 'needed' } : {}),
+      keepInTest: config.keepOeInTest ?? false,
+      seed: config.seed,
+    },
+  );
+  const names = anomalies.records.map(({ name }) => name);
   if (removed > 0)
     options.onNote?.(`${removed} anomalous test images are trained on and left out of the test`);
-  return { ...dataset, anomalies, test };
+  if (kept > 0)
+    options.onNote?.(
+      `${kept} anomalous test images are trained on and tested on all the same (--keep-oe-in-test)`,
+    );
+  return {
+    config: { ...config, oeFiles: names },
+    dataset: { ...dataset, anomalies, test },
+    testedThoughTrainedOn: kept > 0 ? names : [],
+  };
+}
+
+type Parts = { training: Split; held: Split };
+
+/** Adds to the normal images where their object is, when anomalies are to be kept to it. */
+function withObjects(
+  parts: Parts,
+  config: RunConfig,
+  options: PrepareOptions,
+): Parts & { foreground: Foreground | null } {
+  if (!config.onObject) return { ...parts, foreground: null };
+  const { training, held } = parts;
+  // One threshold for all: the two lists are estimated together, of pixels and places alone.
+  const { images } = training;
+  const shift = images.bytes.length;
+  const bytes = new Uint8Array(shift + held.images.bytes.length);
+  bytes.set(images.bytes);
+  bytes.set(held.images.bytes, shift);
+  const all = [
+    ...images.images,
+    ...held.images.images.map((image) => ({ ...image, pixels: image.pixels + shift })),
+  ];
+  const foreground = estimateForeground({ channels: images.channels, bytes, images: all });
+  options.onNote?.(foreground.summary);
+  const count = images.images.length;
+  return {
+    training: { ...training, images: withForegrounds(images, foreground.planes.slice(0, count)) },
+    held: { ...held, images: withForegrounds(held.images, foreground.planes.slice(count)) },
+    foreground,
+  };
 }
 
 async function openRunExposure(
@@ -161,11 +237,11 @@ async function openRunExposure(
   options: PrepareOptions,
 ): Promise<StoredImages | undefined> {
   if (config.supervise === 'unsupervised') return undefined;
-  if (config.supervise === 'other') return dataset.anomalies!.images;
-  if (isSynthetic(config.noise)) return undefined;
+  if (trainsOnAnomalies(config)) return dataset.anomalies!.images;
+  if (isSynthetic(config.noise) && config.texture === undefined) return undefined;
   const first = dataset.train.images.images[0]!;
   const varies = dataset.stored.fit === 'short-side';
-  const { channels, bytes, images } = await openExposure(config.oe ?? config.noise, {
+  const { channels, bytes, images } = await openExposure(config.texture ?? config.oe ?? config.noise, {
     ...(config.data === undefined ? {} : { root: config.data }),
     height: varies ? dataset.stored.height : first.height,
     width: varies ? dataset.stored.height : first.width,
@@ -204,13 +280,20 @@ function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
   const grey = config.confettiColour === 'auto' ? dataset.grey : config.confettiColour === 'grey';
   const mode = config.supervise === 'other' ? 'noise' : config.supervise;
   const source = config.supervise === 'other' || !isSynthetic(config.noise) ? 'exposure' : config.noise;
-  return { mode, source: mode === 'unsupervised' ? 'confetti' : source, offline: config.offline, grey };
+  const supervision: Supervision = {
+    mode,
+    source: mode === 'unsupervised' ? 'confetti' : source,
+    offline: config.offline,
+    grey,
+  };
+  return config.onObject ? { ...supervision, onObject: true } : supervision;
 }
 
 /** Pixel-wise whenever the setting supplies masks (paper section 3.1, equation 3), sample-wise otherwise. */
 function isPixelwise(config: RunConfig, dataset: DataSet): boolean {
   if (config.objective !== 'auto') return config.objective === 'pixel';
-  return dataset.pixelwise || config.supervise === 'malformed-normal-gt';
+  const masks = config.supervise === 'malformed-normal-gt' || config.noise === 'mvtec-gt';
+  return dataset.pixelwise || masks;
 }
 
 /** What may change between a run and its continuation without being another run. */
@@ -225,6 +308,7 @@ const notMethod = new Set([
   'dumpStep',
   'data',
   'oe',
+  'texture',
   'falseAlarmRate',
 ]);
 

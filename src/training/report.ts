@@ -4,12 +4,14 @@ import { isAnomalous } from '../evaluation/threshold.js';
 import { writeFileAtomic } from '../files.js';
 import type { Picture } from '../reports/canvas.js';
 import { scoresCsv } from '../reports/csv.js';
+import { renderForegrounds } from '../reports/foregrounds.js';
 import { type ReportPicture, renderReport } from '../reports/html.js';
 import { npy } from '../reports/npy.js';
 import { lossPlot, rocPlot } from '../reports/plots.js';
 import { renderPreview } from '../reports/preview.js';
 import { renderSheets } from '../reports/sheets.js';
 import type { Position } from './checkpoint.js';
+import type { RunConfig } from './config.js';
 import { duration } from './estimate.js';
 import type { Metrics } from './figures.js';
 import type { PreparedRun } from './prepare.js';
@@ -35,7 +37,7 @@ export async function writeReport(input: ReportInput): Promise<void> {
   const { run, out, position, metrics, scored } = input;
   const write = (name: string, content: string | Uint8Array): Promise<void> =>
     writeFileAtomic(join(out, name), content);
-  const plots = [{ title: 'Loss', svg: await lossPlot(position.history) }];
+  const plots = [{ title: 'Loss', svg: await lossPlot(position.history, metrics.selected?.epoch) }];
   await write(runFiles.loss, plots[0]!.svg);
   if (metrics.sample.curve || metrics.pixel.curve) {
     const svg = await rocPlot({ image: metrics.sample, pixel: metrics.pixel });
@@ -43,6 +45,7 @@ export async function writeReport(input: ReportInput): Promise<void> {
     await write(runFiles.roc, svg);
   }
   const pictures = [await writePreview(run, write)];
+  if (run.foreground) pictures.push(await writeForegrounds(run, write));
   if (scored && run.dataset.test) {
     await write(runFiles.scores, scoresOf(run.dataset, scored, metrics));
     pictures.push(...(await writeSheets(input, scored, write)));
@@ -58,15 +61,43 @@ async function writePreview(run: PreparedRun, write: Write): Promise<ReportPictu
   const count = Math.min(16, run.trainer.positions);
   const { bytes, labels, masks } = await run.trainer.augment(0, 0, count);
   const { height, width, channels } = run.network.input;
-  const { supervise, noise } = run.config;
+  const { supervise, noise, onObject } = run.config;
+  const place = onObject ? ', on the object alone' : '';
   const description =
-    supervise === 'unsupervised' ? 'normal images alone' : `supervision ${supervise}, noise ${noise}`;
+    supervise === 'unsupervised'
+      ? 'normal images alone'
+      : `supervision ${supervise}, noise ${noise}${place}${markedShare(labels, masks)}`;
   const png = await renderPreview(
     { count, height, width, channels: channels as 1 | 3, bytes, labels, masks: run.pixelwise ? masks : null },
     description,
   );
   await write(runFiles.preview, png);
   return { title: 'Training samples', caption: description, path: runFiles.preview, png };
+}
+
+/** How much of the anomalous samples shown counts as anomalous. */
+function markedShare(labels: Uint8Array, masks: Uint8Array): string {
+  const area = masks.length / labels.length;
+  const shares = Array.from(labels)
+    .map((label, i) => (label === 1 ? masks.subarray(i * area, (i + 1) * area) : null))
+    .filter((mask) => mask !== null)
+    .map((mask) => mask.reduce((sum, value) => sum + value, 0) / area);
+  if (shares.length === 0) return '';
+  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  return `; ${(100 * mean).toFixed(mean < 0.1 ? 1 : 0)} % of the anomalous samples' pixels are marked anomalous`;
+}
+
+/** Where the object is, so that a user can judge it. */
+async function writeForegrounds(run: PreparedRun, write: Write): Promise<ReportPicture> {
+  const { foreground, training } = run;
+  const png = await renderForegrounds(training.images, foreground!.planes, foreground!.summary);
+  await write(runFiles.foreground, png);
+  return {
+    title: 'Where anomalies are kept to',
+    caption: foreground!.summary,
+    path: runFiles.foreground,
+    png,
+  };
 }
 
 async function writeSheets(input: ReportInput, scored: Scored, write: Write): Promise<ReportPicture[]> {
@@ -122,6 +153,32 @@ async function writeMaps(out: string, dataset: DataSet, scored: Scored, write: W
   await write(`${runFiles.maps}/test.npy`, npy(scored.maps, [count, scored.height, scored.width]));
 }
 
+function supervisionText({ supervise, noise, onObject, oeFiles, keepOeInTest }: RunConfig): string {
+  const place = onObject ? ', kept to the object' : '';
+  const kept = keepOeInTest ? ', also tested on' : '';
+  const real = oeFiles ? ` (${oeFiles.length} real anomalies${kept})` : '';
+  return `${supervise}, ${noise}${place}${real}`;
+}
+
+/** Figures that are better than they should be say so. */
+function keptWarning({ withoutOe }: Metrics): string[] {
+  if (!withoutOe) return [];
+  const rate = (figure: number | null): string => figure?.toFixed(3) ?? 'n/a';
+  return [
+    `${withoutOe.removed} test images were trained on (--keep-oe-in-test); without them image ROC-AUC ` +
+      `${rate(withoutOe.sample.rocAuc)}, pixel ROC-AUC ${rate(withoutOe.pixel.rocAuc)}`,
+  ];
+}
+
+function selectedText({ selected, last }: Metrics): string {
+  const { epoch, value, lastValue } = selected!;
+  const rate = (figure: number | null): string => figure?.toFixed(3) ?? 'n/a';
+  return (
+    `${epoch} (criterion ${rate(value)}, last epoch ${rate(lastValue)}); the last epoch's test figures: ` +
+    `image ${rate(last!.sample)}, pixel ${rate(last!.pixel)}`
+  );
+}
+
 function page(
   input: ReportInput,
   plots: { title: string; svg: string }[],
@@ -137,7 +194,8 @@ function page(
     facts: [
       ['data set', `${dataset.name}, normal class ${dataset.className}`],
       ['network', `${config.model}, input ${height}×${width}×${channels}`],
-      ['supervision', `${config.supervise}, ${config.noise}`],
+      ['supervision', supervisionText(config)],
+      ...(metrics.selected ? [['epoch of the model', selectedText(metrics)] as const] : []),
       ['loss', run.pixelwise ? 'per pixel' : 'per image'],
       ['optimiser', `${config.optimizer}, learning rate ${config.lr}, weight decay ${config.weightDecay}`],
       ['training', `${position.epoch} epochs, batch ${config.batchSize}, ${duration(seconds)}`],
@@ -152,7 +210,7 @@ function page(
     plots,
     pictures,
     config,
-    warnings: metrics.warnings,
+    warnings: [...metrics.warnings, ...keptWarning(metrics)],
     files: [
       runFiles.metrics,
       runFiles.history,

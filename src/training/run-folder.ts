@@ -12,6 +12,7 @@ export const runFiles = {
   model: 'model.safetensors',
   checkpoint: 'checkpoint.safetensors',
   preview: 'preview.png',
+  foreground: 'foreground.png',
   heatmaps: 'heatmaps',
   maps: 'maps',
   loss: 'loss.svg',

@@ -18,6 +18,14 @@ export function mapOf(scored: Scored, index: number): Float32Array {
   return scored.maps.subarray(index * size, (index + 1) * size);
 }
 
+/** Scores and maps of the images at `indices`, in that order. */
+export function scoredSubset(scored: Scored, indices: readonly number[]): Scored {
+  const size = scored.height * scored.width;
+  const maps = new Float32Array(scored.maps.length > 0 ? indices.length * size : 0);
+  if (maps.length > 0) for (const [i, index] of indices.entries()) maps.set(mapOf(scored, index), i * size);
+  return { ...scored, scores: Float64Array.from(indices, (index) => scored.scores[index]!), maps };
+}
+
 /**
  * Runs images through the test pipeline and the network, all on the device.
  * @throws FcddError FCDD_ABORTED when `signal` fires

@@ -1,7 +1,7 @@
 import type { Device } from '../engine/types.js';
 import { PixelRoc } from '../evaluation/pixel-roc.js';
 import { rocAuc } from '../evaluation/roc.js';
-import { isSynthetic } from './config.js';
+import { isSynthetic, type RunConfig, type SyntheticName } from './config.js';
 import type { PreparedRun } from './prepare.js';
 import type { Scored } from './scoring.js';
 
@@ -18,6 +18,10 @@ export interface SyntheticFigures {
 const note =
   'Anomalies made from held-out normal images by the noise named; says whether training worked, not how well real defects are found.';
 
+/** The noise that a run's synthetic figures are of: its own, confetti where it trains on none. */
+export const syntheticNoiseOf = (config: RunConfig): SyntheticName =>
+  isSynthetic(config.noise) ? config.noise : 'confetti';
+
 /**
  * Puts one synthetic anomaly set onto each held-out normal image (exact masks) and scores both.
  * @returns the figures and the anomalous maps, or null when no image was held out
@@ -29,7 +33,7 @@ export async function scoreSynthetic(
 ): Promise<{ figures: SyntheticFigures; scored: Scored } | null> {
   const n = run.held.records.length;
   if (n === 0) return null;
-  const noise = isSynthetic(run.config.noise) ? run.config.noise : 'confetti';
+  const noise = syntheticNoiseOf(run.config);
   using store = device.createImageStore(run.held.images);
   using trainer = run.network.createTrainer({
     batch: 1,
@@ -37,12 +41,14 @@ export async function scoreSynthetic(
     optimiser: { kind: 'sgd' },
     seed: run.config.seed,
     images: store,
+    ...(noise === 'texture' && run.exposure ? { exposure: run.exposure } : {}),
     pipeline: run.pipelines.test,
     supervision: {
       mode: 'malformed-normal-gt',
       source: noise,
       grey: run.supervision.grey ?? false,
       probability: 1,
+      onObject: run.supervision.onObject ?? false,
     },
   });
   const { height, width } = run.network.input;

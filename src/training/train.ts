@@ -8,7 +8,7 @@ import { dumpStep } from './dump.js';
 import { describeEstimate, type Estimate, estimateRun } from './estimate.js';
 import { epochFigures, type Metrics, testFigures } from './figures.js';
 import { finishRun } from './finish.js';
-import { arithmeticOf, startPosition, type TrainingProgress, trainLoop } from './loop.js';
+import { arithmeticOf, type Standing, startPosition, type TrainingProgress, trainLoop } from './loop.js';
 import { type PreparedRun, prepareRun } from './prepare.js';
 import {
   createRunFolder,
@@ -20,6 +20,7 @@ import {
   writeJson,
 } from './run-folder.js';
 import { scoreImages } from './scoring.js';
+import { scoreEpoch, selectionCost } from './selection.js';
 import { versions } from './versions.js';
 
 /** How train() talks: nothing is ever written to the console by the library. */
@@ -72,25 +73,29 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
   });
   const out = folder ?? (await createRunFolder(hooks.out, `${config.dataset}-${run.dataset.className}`));
   for (const line of run.dataset.summary) hooks.onNote?.(line);
-  if (!resumed) await writeJson(out, runFiles.config, { ...config, versions: versions(device.info) });
-  const start = resumed ? await continueFrom(out, run, device, hooks) : startPosition(run, device.info);
-  if (start.finished) return await alreadyFinished(out, run, start, hooks);
+  if (!resumed) await writeJson(out, runFiles.config, { ...run.config, versions: versions(device.info) });
+  const start = resumed
+    ? await continueFrom(out, run, device, hooks)
+    : { position: startPosition(run, device.info), best: null };
+  if (start.position.finished) return await alreadyFinished(out, run, start.position, hooks);
   await announce(run, hooks);
 
-  const position = await trainLoop(run, start, {
+  const standing = await trainLoop(run, start, {
     folder: out,
     deviceInfo: device.info,
     ...(hooks.signal ? { signal: hooks.signal } : {}),
     ...(hooks.onProgress ? { onProgress: hooks.onProgress } : {}),
     evaluate: (epoch) => evaluateEpoch(run, device, epoch),
+    scoreEpoch: () => scoreEpoch(run, device),
     dump: async (epoch, step) => {
       const path = join(out, `step-${config.dumpStep}.safetensors`);
       await dumpStep(run, path, epoch, step);
       hooks.onNote?.(`wrote ${path}`);
     },
   });
+  const { position } = standing;
   if (position.epoch < config.epochs) return result(out, run, position, null);
-  const metrics = await finishRun(run, device, position, out, hooks).catch(stopped);
+  const metrics = await finishRun(run, device, standing, out, hooks).catch(stopped);
   return result(out, run, position, metrics);
 }
 
@@ -154,11 +159,11 @@ async function continueFrom(
   run: PreparedRun,
   device: Device,
   hooks: TrainHooks,
-): Promise<Position> {
+): Promise<Standing> {
   const checkpoint = await readCheckpoint(join(out, runFiles.checkpoint));
   if (!checkpoint) {
     hooks.onNote?.('there is no checkpoint yet: starting from zero');
-    return startPosition(run, device.info);
+    return { position: startPosition(run, device.info), best: null };
   }
   const { position } = checkpoint;
   if (position.fingerprint !== run.fingerprint) {
@@ -174,9 +179,12 @@ async function continueFrom(
   }
   await restoreCheckpoint(run.network, run.trainer, checkpoint);
   return {
-    ...position,
-    finished: position.finished && position.epoch >= run.config.epochs,
-    arithmetic: arithmeticOf(device.info),
+    position: {
+      ...position,
+      finished: position.finished && position.epoch >= run.config.epochs,
+      arithmetic: arithmeticOf(device.info),
+    },
+    best: checkpoint.best,
   };
 }
 
@@ -194,6 +202,10 @@ async function announce(run: PreparedRun, hooks: TrainHooks): Promise<void> {
   const estimate = await estimateRun(run);
   hooks.onEstimate?.(estimate);
   for (const line of describeEstimate(estimate, run)) hooks.onNote?.(line);
+  if (run.config.select === 'best') {
+    const percent = (100 * selectionCost(run)).toPrecision(2);
+    hooks.onNote?.(`--select best: scoring every epoch takes about ${percent} % more time`);
+  }
 }
 
 async function evaluateEpoch(run: PreparedRun, device: Device, epoch: number) {

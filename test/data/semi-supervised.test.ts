@@ -41,8 +41,29 @@ describe('labelled anomalies', () => {
 
   it('stay in the test split as published, on request', async () => {
     const set = await category();
-    const { test, removed } = drawAnomalies(set, { limit: 1, seed: 3, keepInTest: true });
-    expect([test!.records.length, removed]).toEqual([9, 0]);
+    const { test, removed, kept } = drawAnomalies(set, { limit: 1, seed: 3, keepInTest: true });
+    expect([test!.records.length, removed, kept]).toEqual([9, 0, 2]);
+  });
+
+  it('can be named, in that order, to repeat a run', async () => {
+    const set = await category();
+    const names = ['test/scratch/2.png', 'test/dent/1.png'];
+    const { anomalies, test } = drawAnomalies(set, { limit: 1, seed: 9, names });
+    expect(anomalies.records.map(({ name }) => name)).toEqual(names);
+    expect(test!.records).toHaveLength(7);
+    expect(() => drawAnomalies(set, { seed: 9, names: ['test/dent/77.png'] })).toThrow(/dent\/77.png/);
+  });
+
+  it('come with their masks, or are anomalous everywhere', async () => {
+    const set = await category();
+    const masks = (options: 'without' | 'needed') =>
+      drawAnomalies(set, { limit: 1, seed: 3, masks: options }).anomalies.images.images.map(
+        ({ mask }) => mask !== null,
+      );
+    expect(masks('needed')).toEqual([true, true]);
+    expect(masks('without')).toEqual([false, false]);
+    const bare = { ...set, anomalies: drawAnomalies(set, { limit: 2, seed: 1, masks: 'without' }).anomalies };
+    expect(() => drawAnomalies(bare, { limit: 1, seed: 0, masks: 'needed' })).toThrow(/has a mask/);
   });
 
   it('cannot all be taken from the test split', async () => {

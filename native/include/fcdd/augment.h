@@ -7,7 +7,8 @@
 //                    the network's channels: grey is ITU-R 601, three channels from one are equal. An
 //                    exposure image of another size is resized to the sample's, nearest. Label and mask of an
 //                    exposure image that replaces a sample are those of the exposure store; of all other
-//                    anomalies the label is 1
+//                    anomalies the label is 1. With `on_object` nothing outside of an image's foreground
+//                    changes
 //   2. jitter        here if `jitter_first`
 //   3. space         resize (nearest), pad with zeros, crop, flip: image and mask alike
 //   4. jitter        here otherwise
@@ -29,6 +30,8 @@ typedef struct FcddImage {
   int32_t height, width;
   int32_t label;  // 0 normal, 1 anomalous
   int32_t pad_;
+  uint64_t foreground;  // offset of height x width bytes, 1 where the object is, or FCDD_NO_MASK: everywhere.
+                        // Read only by supervision with `on_object`
 } FcddImage;
 #define FCDD_NO_MASK UINT64_MAX
 
@@ -79,6 +82,11 @@ enum FcddNoiseSource {
   FCDD_BLOB = 4,
   FCDD_MIXED_BLOB = 5,
   FCDD_EXPOSURE = 6,  // an image drawn uniformly, with replacement, from the exposure store
+  // These change an image and are none of their own, so they go with the two MALFORMED modes
+  // (fcdd/patches.h).
+  FCDD_CUT_PASTE = 7,  // a rectangle of this or another image of the store, pasted elsewhere
+  FCDD_TEXTURE = 8,    // an image of the exposure store, or of the store where there is none, blended in
+                     // through a smooth random mask
 };
 
 typedef struct FcddSupervision {
@@ -88,6 +96,7 @@ typedef struct FcddSupervision {
                        // epoch-independent
   int32_t grey;        // one value for all channels: colour would give an anomaly away among grey images
   double probability;  // of replacement when online; 0.5 in the paper
+  int32_t on_object;   // malformed modes: only pixels of an image's foreground change
 } FcddSupervision;
 
 // One batch. Sample i of the batch stands at position first+i of the epoch; order[first+i] is its index in

@@ -7,6 +7,7 @@
 #include "fcdd/augment.h"
 #include "fcdd/draws.h"
 #include "fcdd/errors.h"
+#include "fcdd/patches.h"
 
 namespace fcdd {
 
@@ -53,8 +54,14 @@ inline void check_store(const FcddStore& store, const char* name) {
 inline void check_supervision(const FcddSupervision& s) {
   augment_require(s.mode >= FCDD_UNSUPERVISED && s.mode <= FCDD_MALFORMED_GT,
                   "supervision.mode: expected 0 to 3, received " + std::to_string(s.mode));
-  augment_require(s.source >= FCDD_CONFETTI && s.source <= FCDD_EXPOSURE,
-                  "supervision.source: expected 0 to 6, received " + std::to_string(s.source));
+  augment_require(s.source >= FCDD_CONFETTI && s.source <= FCDD_TEXTURE,
+                  "supervision.source: expected 0 to 8, received " + std::to_string(s.source));
+  augment_require(s.mode != FCDD_NOISE || !is_patch(s.source),
+                  "supervision: cut-paste and texture change an image and are none of their own; expected a "
+                  "malformed mode with them");
+  augment_require(s.mode != FCDD_NOISE || s.on_object == 0,
+                  "supervision.on_object: expected a malformed mode; an image that replaces another has no "
+                  "object");
   augment_require(s.probability >= 0 && s.probability <= 1,
                   "supervision.probability: expected 0 to 1, received " + std::to_string(s.probability));
 }
@@ -78,7 +85,7 @@ inline void check_image(const FcddStore& store, const FcddImage& image, int64_t 
   augment_require(extents_allowed(image), which + ": expected extents of 1 to " +
                                               std::to_string(longest_side - 1) + ", received " +
                                               size_text(image.height, image.width));
-  augment_require(within_store(store, image), which + ": its pixels or mask leave the store's " +
+  augment_require(within_store(store, image), which + ": its pixels, mask or foreground leave the store's " +
                                                   std::to_string(store.bytes.bytes) + " bytes");
 }
 
@@ -103,6 +110,24 @@ inline SamplePlan checked_plan(const FcddAugment& a, const FcddImage* images, co
   check_crop(a.pipeline, images[plan.image], plan.image);
   if (plan.exposure >= 0) check_image(a.exposure, exposure[plan.exposure], plan.exposure, "exposure");
   return plan;
+}
+
+// The patch of a checked plan, or none (donor -1), after the check of its donor. `images` and `bytes` are
+// those of the store, `exposure` those of the exposure store.
+inline Patch checked_patch(const FcddAugment& a, const SamplePlan& plan, const FcddImage* images,
+                           const uint8_t* bytes, const FcddImage* exposure) {
+  if (plan.mode == FCDD_UNSUPERVISED || !is_patch(a.supervision.source)) {
+    Patch none = {};
+    none.donor = -1;
+    return none;
+  }
+  const bool apart = a.supervision.source == FCDD_TEXTURE && a.exposure.count > 0;
+  const FcddStore& store = apart ? a.exposure : a.images;
+  const FcddImage* donors = apart ? exposure : images;
+  const Patch patch = draw_patch(plan.anomaly, a.supervision, images, plan.image, donors, store.count, apart,
+                                 foreground_of(a.supervision, images[plan.image], bytes));
+  check_image(store, donors[patch.donor], patch.donor, apart ? "exposure" : "images");
+  return patch;
 }
 
 // Pixels of the largest image of a store: what scratch memory must hold.

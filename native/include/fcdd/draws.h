@@ -141,11 +141,18 @@ FCDD_SHARED constexpr bool within(uint64_t offset, uint64_t size, uint64_t whole
   return offset <= whole && size <= whole - offset;
 }
 
-// That an image's pixels and mask lie within its store's bytes.
+// That an image's pixels, mask and foreground lie within its store's bytes.
 FCDD_SHARED constexpr bool within_store(const FcddStore& store, const FcddImage& image) {
   const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
   return within(image.pixels, pixels * static_cast<uint64_t>(store.channels), store.bytes.bytes) &&
-         (image.mask == FCDD_NO_MASK || within(image.mask, pixels, store.bytes.bytes));
+         (image.mask == FCDD_NO_MASK || within(image.mask, pixels, store.bytes.bytes)) &&
+         (image.foreground == FCDD_NO_MASK || within(image.foreground, pixels, store.bytes.bytes));
+}
+
+// Where an image's foreground lies in its store's bytes, when anomalies are kept to it; null: everywhere.
+FCDD_SHARED constexpr const uint8_t* foreground_of(const FcddSupervision& s, const FcddImage& image,
+                                                   const uint8_t* bytes) {
+  return s.on_object == 0 || image.foreground == FCDD_NO_MASK ? nullptr : bytes + image.foreground;
 }
 
 FCDD_SHARED constexpr bool crop_fits(const FcddPipeline& p, const FcddImage& image) {

@@ -32,6 +32,8 @@ enum class Purpose : uint32_t {
   Squares = 7,       // confetti, layer 1 (coloured); blob; mixed-blob, the white ones
   MoreSquares = 8,   // confetti, layer 2 (dark); mixed-blob, the coloured ones
   NoiseValues = 9,   // gaussian, uniform and solid noise and the colours of mixed-blob, one draw per value
+  Patch = 10,        // cut-paste and texture: donor, places, extents, jitter
+  Lattice = 11,      // the values that the mask of a texture lies between
 };
 
 struct Philox4 {

@@ -114,12 +114,28 @@ FCDD_SHARED constexpr uint32_t count_squares(const Draws& draws, const SquareLay
   return count > 0 ? count : 1;
 }
 
+// A place among `pixels`, from `bits`. With a foreground (1 where the object is; null: everywhere) others are
+// tried, up to a limit, until one lies on it: words of the stream that belong to thing number k alone.
+constexpr uint32_t centre_tries = 64;
+FCDD_SHARED constexpr uint32_t centre_of(const Draws& draws, uint32_t k, uint32_t bits, uint32_t pixels,
+                                         const uint8_t* foreground) {
+  constexpr uint64_t first_word = uint64_t{1}
+                                  << 32;  // beyond those of the squares, before those of the counts
+  uint32_t centre = below_from_bits(bits, pixels);
+  for (uint32_t t = 0; foreground != nullptr && foreground[centre] == 0 && t < centre_tries; t++) {
+    centre = below_from_bits(draws.word(first_word + uint64_t{k} * centre_tries + t), pixels);
+  }
+  return centre;
+}
+
 // Square number k of a layer, from blocks 2k and 2k+1 of its stream. `grey` gives all channels one value.
+// With a foreground its centre lies there, so that as many squares are seen on a small object.
 FCDD_SHARED constexpr Square draw_square(const Draws& draws, const SquareLayer& layer, uint32_t k,
-                                         int32_t height, int32_t width, bool grey) {
+                                         int32_t height, int32_t width, bool grey,
+                                         const uint8_t* foreground = nullptr) {
   const Philox4 a = draws.block(2 * k), b = draws.block(2 * k + 1);
   const uint32_t centre =
-      below_from_bits(a.v[0], static_cast<uint32_t>(height) * static_cast<uint32_t>(width));
+      centre_of(draws, k, a.v[0], static_cast<uint32_t>(height) * static_cast<uint32_t>(width), foreground);
   const uint32_t sides = static_cast<uint32_t>(layer.greatest_side - layer.least_side + 1);
   const uint32_t colours = static_cast<uint32_t>(layer.greatest_colour - layer.least_colour + 1);
   const double angle = layer.rotated ? (2 * unit_from_bits(a.v[2]) - 1) * 0.78539816339744831 : 0.0;

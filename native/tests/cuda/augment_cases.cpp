@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "check.h"
+#include "fcdd/patches.h"
 #include "tolerances.h"
 
 namespace fcdd::test {
@@ -127,7 +128,7 @@ void check_augment_case(const std::string& label, const AugmentCase& c, size_t o
 AugmentCase case_of(const FcddPipeline& pipeline, StoreData images, int mode, int source, uint64_t seed) {
   AugmentCase c;
   c.settings.pipeline = pipeline;
-  c.settings.supervision = {mode, source, 0, 0, 0.7};
+  c.settings.supervision = {mode, source, 0, 0, 0.7, 0};
   c.settings.seed = seed;
   c.settings.epoch = 3;
   c.settings.first = 11;
@@ -143,9 +144,15 @@ int ramp(int y, int x, int c) {
 AugmentCase random_case(std::mt19937& random) {
   const FcddPipeline p = random_pipeline(random);
   AugmentCase c = case_of(p, several_sizes(random, uniform(random, 0, 1) * 2 + 1, p.height, p.width, 0),
-                          uniform(random, 0, 3), uniform(random, 0, 6), random());
+                          uniform(random, 0, 3), uniform(random, 0, 8), random());
   c.exposure = several_sizes(random, uniform(random, 0, 1) * 2 + 1, 1, 1, uniform(random, 0, 1));
   FcddAugment& s = c.settings;
+  const bool malformed = s.supervision.mode != FCDD_NOISE;
+  if (!malformed && is_patch(s.supervision.source)) s.supervision.mode = FCDD_MALFORMED;
+  if (malformed && uniform(random, 0, 1)) {
+    s.supervision.on_object = 1;
+    c.images.add_foreground(0, [](int y, int x) { return (y / 5 + x / 9) % 3 != 0; });
+  }
   s.supervision.offline = uniform(random, 0, 1);
   s.supervision.grey = uniform(random, 0, 1);
   s.batch = uniform(random, 1, 5);

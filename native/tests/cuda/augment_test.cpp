@@ -4,12 +4,13 @@
 
 #include "augment_cases.h"
 #include "check.h"
+#include "fcdd/patches.h"
 
 namespace fcdd::test {
 namespace {
 
-const char* const source_names[] = {"confetti", "gaussian",   "uniform", "solid",
-                                    "blob",     "mixed-blob", "exposure"};
+const char* const source_names[] = {"confetti",   "gaussian", "uniform",   "solid",  "blob",
+                                    "mixed-blob", "exposure", "cut-paste", "texture"};
 const char* const mode_names[] = {"unsupervised", "noise", "malformed", "malformed-gt"};
 
 }  // namespace
@@ -21,8 +22,9 @@ TEST(cuda_augment_every_source_and_mode) {
     p.random_crop = 1;
     p.flip = 1;
     p.lcn = 1;
-    for (int source = FCDD_CONFETTI; source <= FCDD_EXPOSURE; source++) {
+    for (int source = FCDD_CONFETTI; source <= FCDD_TEXTURE; source++) {
       for (int mode = FCDD_NOISE; mode <= FCDD_MALFORMED_GT; mode++) {
+        if (mode == FCDD_NOISE && is_patch(source)) continue;
         for (const int offline : {0, 1}) {
           AugmentCase c = case_of(p, pictures(channels, 5, 41, 37), mode, source, 7);
           c.exposure = pictures(channels, 3, 41, 37, 1, source == FCDD_EXPOSURE && offline);
@@ -78,6 +80,31 @@ TEST(cuda_augment_odd_shapes) {
           9, 12, 1, [](int y, int x, int v) { return y * 20 + x * 5 + v; }, [](int y, int) { return y > 4; });
       c.settings.batch = 12;
       check_augment_case(std::string("odd shapes ") + source_names[source] + std::to_string(channels), c);
+    }
+  }
+}
+
+// Patches between images of different sizes, and anomalies that are kept to a foreground that some images
+// have.
+TEST(cuda_augment_patches_and_foregrounds) {
+  for (const int channels : {1, 3}) {
+    for (int source = FCDD_CONFETTI; source <= FCDD_TEXTURE; source++) {
+      FcddPipeline p = plain_pipeline(channels, 30, 20);
+      p.random_crop = 1;
+      p.flip = 1;
+      StoreData images = pictures(4 - channels, 2, 41, 37);
+      images.add(33, 60, 0, ramp);
+      images.add_foreground(0, [](int y, int x) { return (y - 20) * (y - 20) + (x - 18) * (x - 18) < 90; });
+      images.add_foreground(2, [](int, int) { return false; });
+      AugmentCase c = case_of(p, images, FCDD_MALFORMED_GT, source, 11);
+      c.settings.supervision.on_object = 1;
+      c.settings.batch = 8;
+      const std::string label = std::string("on object ") + source_names[source] + std::to_string(channels);
+      if (source == FCDD_EXPOSURE) c.exposure = pictures(channels, 3, 50, 20, 1);
+      check_augment_case(label, c, 1);
+      if (source != FCDD_TEXTURE) continue;
+      c.exposure = pictures(channels, 2, 15, 70, 1);
+      check_augment_case(label + " from another store", c, 1);
     }
   }
 }

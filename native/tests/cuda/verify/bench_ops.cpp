@@ -247,7 +247,7 @@ void bench_ops(const Options& options, const PublishedNetwork& network, int prec
 void bench_pipeline(const Options& options, const PublishedNetwork& network, Rows& rows) {
   AugmentCase c;
   c.settings.pipeline = network.augmented;
-  c.settings.supervision = {FCDD_MALFORMED, FCDD_CONFETTI, 0, 0, 0.5};
+  c.settings.supervision = {FCDD_MALFORMED, FCDD_CONFETTI, 0, 0, 0.5, 0};
   c.settings.batch = options.reduced ? 2 : network.batch;
   c.images =
       pictures(network.input.channels, options.reduced ? 2 : 16, network.stored_height, network.stored_width);

@@ -87,7 +87,7 @@ void bench_steps(const Options& options, const PublishedNetwork& published, int 
       {"training", normalise_only(in), {}, in.height, in.width},
       {"training, augmented",
        published.augmented,
-       {FCDD_MALFORMED, FCDD_CONFETTI, 0, 0, 0.5},
+       {FCDD_MALFORMED, FCDD_CONFETTI, 0, 0, 0.5, 0},
        published.stored_height,
        published.stored_width},
   };

@@ -26,7 +26,7 @@ class Session {
     options.optimiser.weight_decay = 1e-4;
     options.images = &store;
     options.pipeline = c.pipeline;
-    options.supervision = {FCDD_NOISE, FCDD_CONFETTI, 0, 0, 0.5};
+    options.supervision = {FCDD_NOISE, FCDD_CONFETTI, 0, 0, 0.5, 0};
     options.seed = kSeed;
     trainer = std::make_unique<Trainer>(network, options);
   }
