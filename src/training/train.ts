@@ -72,7 +72,7 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
   });
   const out = folder ?? (await createRunFolder(hooks.out, `${config.dataset}-${run.dataset.className}`));
   for (const line of run.dataset.summary) hooks.onNote?.(line);
-  if (!resumed) await writeJson(out, runFiles.config, { ...config, versions: versions(device.info) });
+  if (!resumed) await writeJson(out, runFiles.config, { ...run.config, versions: versions(device.info) });
   const start = resumed ? await continueFrom(out, run, device, hooks) : startPosition(run, device.info);
   if (start.finished) return await alreadyFinished(out, run, start, hooks);
   await announce(run, hooks);

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define FCDD_DEVICE_ABI 2u
+#define FCDD_DEVICE_ABI 3u
 
 typedef enum FcddStatus {
   FCDD_OK = 0,
