@@ -6,21 +6,15 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { Parser, type ReadEntry } from 'tar';
 import xz from 'xz-decompress';
 import yauzl from 'yauzl';
 import { FcddError } from '../../errors.js';
+import { type StreamedMember, streamTar } from './tar-stream.js';
 
 export type ArchiveKind = 'tar' | 'tar.gz' | 'tar.xz' | 'zip' | 'gz';
 
-export interface Member {
-  /** As the archive has it, unchecked. */
-  name: string;
-  kind: 'file' | 'folder' | 'link' | 'other';
-  size: number;
-  /** Of a file; may be left unread. */
-  content: () => AsyncIterable<Uint8Array>;
-}
+/** As the archive has it, unchecked. */
+export type Member = StreamedMember;
 
 /** By content; null when the file is no archive. A .gz that holds no tar is 'gz'. */
 export async function archiveKind(path: string): Promise<ArchiveKind | null> {
@@ -71,93 +65,39 @@ export async function readArchive(
     throw new FcddError('FCDD_BAD_DATA', `${path} is no tar (plain, gzip, xz) and no zip archive`);
   }
   if (kind === 'zip') return readZip(path, visit, options);
-  const file = createReadStream(path, { highWaterMark: 1 << 20 });
-  if (options.onBytes) file.on('data', (bytes) => options.onBytes?.(bytes as Buffer));
-  const plain =
-    kind === 'tar' ? file : kind === 'tar.gz' ? gunzipped(file) : (unxzipped(file) as AsyncIterable<Buffer>);
-  await readTar(path, plain, visit);
-}
-
-async function* gunzipped(file: Readable): AsyncGenerator<Buffer> {
-  const stream = file.pipe(createGunzip());
-  file.on('error', (error) => stream.destroy(error));
+  const file = Readable.from(fileBytes(path, options), { objectMode: false, highWaterMark: 1 << 20 });
+  const plain = kind === 'tar' ? file : kind === 'tar.gz' ? gunzipped(file) : unxzipped(file);
   try {
-    yield* stream;
+    await streamTar(plain, visit);
+  } catch (cause) {
+    throw damaged(path, cause);
   } finally {
     file.destroy();
   }
+}
+
+async function* fileBytes(path: string, { onBytes }: ReadOptions): AsyncGenerator<Buffer> {
+  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    onBytes?.(bytes as Buffer);
+    yield bytes as Buffer;
+  }
+}
+
+function gunzipped(file: Readable): AsyncIterable<Buffer> {
+  const stream = file.pipe(createGunzip());
+  file.on('error', (error) => stream.destroy(error));
+  return stream;
 }
 
 async function* unxzipped(file: Readable): AsyncGenerator<Buffer> {
   const stream = new xz.XzReadableStream(Readable.toWeb(file) as ReadableStream<Uint8Array>);
   const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      // The decoder reuses its memory for the next part.
-      yield Buffer.from(value);
-    }
-  } finally {
-    file.destroy();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    // The decoder reuses its memory for the next part.
+    yield Buffer.from(value);
   }
-}
-
-/** Pushes the bytes through node-tar's parser and waits for each member before the next one is parsed. */
-async function readTar(
-  path: string,
-  source: AsyncIterable<Buffer>,
-  visit: (member: Member) => Promise<void>,
-): Promise<void> {
-  const parser = new Parser({ strict: true, maxDecompressionRatio: Number.POSITIVE_INFINITY });
-  let failure: unknown;
-  let visiting: Promise<void> = Promise.resolve();
-  parser.on('entry', (entry: ReadEntry) => {
-    visiting = visitEntry(entry, visit).catch((error: unknown) => {
-      failure ??= error;
-      entry.resume();
-    });
-  });
-  const ended = new Promise<void>((resolve, reject) => {
-    parser.on('end', resolve);
-    parser.on('error', reject);
-  });
-  ended.catch(() => {});
-  try {
-    for await (const bytes of source) {
-      if (failure !== undefined) break;
-      if (!parser.write(bytes)) await drained(parser, ended);
-    }
-    if (failure === undefined) {
-      parser.end();
-      await ended;
-      await visiting;
-    }
-  } catch (cause) {
-    failure ??= damaged(path, cause);
-  }
-  if (failure !== undefined) throw failure;
-}
-
-async function drained(parser: Parser, ended: Promise<void>): Promise<void> {
-  await Promise.race([new Promise((resolve) => parser.once('drain', resolve)), ended]);
-}
-
-async function visitEntry(entry: ReadEntry, visit: (member: Member) => Promise<void>): Promise<void> {
-  const folder = entry.type === 'Directory' || entry.type === 'GNUDumpDir';
-  const file = ['File', 'OldFile', 'ContiguousFile'].includes(entry.type);
-  const link = ['Link', 'SymbolicLink'].includes(entry.type);
-  let taken = false;
-  await visit({
-    name: entry.header.path ?? entry.path,
-    kind: file ? 'file' : folder ? 'folder' : link ? 'link' : 'other',
-    size: entry.size,
-    content: () => {
-      taken = true;
-      return entry as unknown as AsyncIterable<Uint8Array>;
-    },
-  });
-  if (!taken) entry.resume();
 }
 
 function damaged(path: string, cause: unknown): FcddError {
@@ -170,7 +110,7 @@ function damaged(path: string, cause: unknown): FcddError {
 }
 
 async function readZip(path: string, visit: (member: Member) => Promise<void>, options: ReadOptions) {
-  if (options.onBytes) for await (const bytes of createReadStream(path)) options.onBytes(bytes as Buffer);
+  if (options.onBytes) for await (const _ of fileBytes(path, options));
   try {
     const zip = await yauzl.openPromise(path, { strictFileNames: true });
     try {

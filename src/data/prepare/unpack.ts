@@ -93,7 +93,7 @@ export function createWriter(folder: string) {
       const there = await lstat(path).catch(() => null);
       if (there?.isFile() && there.size === size) return false;
       if (there && (!there.isFile() || there.size > 0)) throw inTheWay(path, there.isFile());
-      await writeWhole(path, content);
+      await writeWhole(path, size, content);
       written.push(path);
       return true;
     },
@@ -131,13 +131,22 @@ async function makeFolders(root: string, relative: string, ready: Set<string>): 
   }
 }
 
-async function writeWhole(path: string, content: () => AsyncIterable<Uint8Array>): Promise<void> {
+async function writeWhole(
+  path: string,
+  size: number,
+  content: () => AsyncIterable<Uint8Array>,
+): Promise<void> {
   const temporary = `${path}.part`;
   let file: FileHandle | undefined;
   try {
     await unlink(temporary).catch(() => {});
     file = await open(temporary, 'wx');
-    for await (const bytes of content()) await file.writeFile(bytes);
+    let written = 0;
+    for await (const bytes of content()) {
+      await file.writeFile(bytes);
+      written += bytes.length;
+    }
+    if (written !== size) throw new Error(`${path} is cut off: ${written} of ${size} bytes`);
     await file.close();
     file = undefined;
     await rename(temporary, path);
