@@ -208,6 +208,7 @@ TrainerOptions read_trainer_options(Fields& f) {
   o.optimiser = read_optimiser(f.object("optimiser"));
   o.seed = f.seed("seed");
   o.repeat = f.integer_or("repeat", 1, 1, 1 << 20);
+  o.nominal_label = f.integer_or("nominalLabel", 0, 0, 1);
   o.keep_activations = f.flag_or("keepActivations", false);
   if (f.has("memoryBudget")) {
     o.memory_budget = static_cast<uint64_t>(

@@ -8,6 +8,11 @@
  * const { score, anomalous, map } = await detector.predict('part.png');
  * ```
  */
+
+export { checkData } from './data/check/check.js';
+export type { CheckDataOptions, CheckedData } from './data/check/types.js';
+export { prepareData } from './data/prepare/prepare.js';
+export type { PrepareDataOptions, PreparedData } from './data/prepare/types.js';
 export { Detector, type DetectorOptions, type Prediction, type RawPixels } from './detector.js';
 export { openDevice, ops } from './engine/index.js';
 export type * from './engine/types.js';

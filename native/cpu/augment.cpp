@@ -34,13 +34,18 @@ Images images_of(const CpuDevice& device, const FcddStore& store, const char* na
 // Offsets of a worker's scratch memory, and how much it is in all.
 class ScratchLayout {
  public:
-  ScratchLayout(const FcddAugment& a, const FcddImage* images) {
-    uint64_t height = 0, width = 0;
-    for (int32_t i = 0; i < a.images.count; i++) {
-      height = std::max<uint64_t>(height, static_cast<uint64_t>(images[i].height));
-      width = std::max<uint64_t>(width, static_cast<uint64_t>(images[i].width));
-    }
-    const uint64_t area = largest_image(images, a.images.count);
+  // `exposure` is null where no exposure image replaces a sample.
+  ScratchLayout(const FcddAugment& a, const FcddImage* images, const FcddImage* exposure) {
+    uint64_t height = 0, width = 0, area = 0;
+    const auto cover = [&](const FcddImage* of, int32_t count) {
+      for (int32_t i = 0; i < count; i++) {
+        height = std::max<uint64_t>(height, static_cast<uint64_t>(of[i].height));
+        width = std::max<uint64_t>(width, static_cast<uint64_t>(of[i].width));
+      }
+      area = std::max(area, largest_image(of, count));
+    };
+    cover(images, a.images.count);
+    if (exposure != nullptr) cover(exposure, a.exposure.count);
     const uint64_t channels = static_cast<uint64_t>(a.pipeline.channels), values = area * channels;
     const uint64_t inputs =
         static_cast<uint64_t>(a.pipeline.height) * static_cast<uint64_t>(a.pipeline.width);
@@ -201,8 +206,9 @@ void place_plane(const FcddPipeline& p, const Placement& where, Extent e, int32_
   }
 }
 
+// `swapped`: the mask's zeros and ones change places.
 void place(const FcddPipeline& p, const Placement& where, const View& view, Extent e, int32_t* columns,
-           uint8_t* bytes, uint8_t* mask) {
+           bool swapped, uint8_t* bytes, uint8_t* mask) {
   bool contiguous = true;
   for (int32_t x = 0; x < p.width; x++) {
     columns[x] = source_column(where, p.width, e.width, x);
@@ -212,18 +218,23 @@ void place(const FcddPipeline& p, const Placement& where, const View& view, Exte
   if (mask == nullptr) return;
   const int64_t area = int64_t{p.height} * p.width;
   if (view.mask == nullptr) {
-    std::memset(mask, view.label != 0, static_cast<size_t>(area));
+    std::memset(mask, (view.label != 0) != swapped, static_cast<size_t>(area));
     return;
   }
   place_plane(p, where, e, 1, columns, contiguous, view.mask, mask);
-  for (int64_t i = 0; i < area; i++) mask[i] = mask[i] != 0;
+  for (int64_t i = 0; i < area; i++) mask[i] = (mask[i] != 0) != swapped;
+}
+
+ScratchLayout layout_of(const CpuDevice& device, const FcddAugment& a) {
+  const bool replaces = replaces_by_exposure(a.supervision) && a.exposure.count > 0;
+  return {a, images_of(device, a.images, "images").images,
+          replaces ? images_of(device, a.exposure, "exposure").images : nullptr};
 }
 
 }  // namespace
 
 uint64_t augment_workspace_bytes(const CpuDevice& device, const FcddAugment& a) {
-  return ScratchLayout(a, images_of(device, a.images, "images").images).bytes() *
-         static_cast<uint64_t>(device.threads);
+  return layout_of(device, a).bytes() * static_cast<uint64_t>(device.threads);
 }
 
 void augment(CpuDevice& device, const FcddAugment& a) {
@@ -233,7 +244,7 @@ void augment(CpuDevice& device, const FcddAugment& a) {
   const Images images = images_of(device, a.images, "images");
   const Images exposure = a.exposure.count > 0 ? images_of(device, a.exposure, "exposure") : images;
   const int32_t* order = at_or_null<int32_t>(device, a.order, a.order.bytes / sizeof(int32_t), "order");
-  const ScratchLayout layout(a, images.images);
+  const ScratchLayout layout = layout_of(device, a);
   uint8_t* workspace =
       at<uint8_t>(device, a.workspace, layout.bytes() * static_cast<uint64_t>(device.threads), "workspace");
   const uint64_t n = static_cast<uint64_t>(a.batch);
@@ -249,16 +260,18 @@ void augment(CpuDevice& device, const FcddAugment& a) {
     AugmentScratch scratch = layout.of_worker(workspace, worker);
     const SamplePlan plan =
         checked_plan(a, images.images, exposure.images, order, static_cast<int32_t>(index));
-    const FcddImage& image = images.images[plan.image];
+    const FcddImage& image = plan.own_size ? exposure.images[plan.exposure] : images.images[plan.image];
     const Extent e = {image.height, image.width, p.channels};
     View view = supervise(k, a, images, exposure, plan, e, scratch);
     if (p.jitter_first && plan.jitter.count > 0) {
       jitter(k, plan.jitter, writable(view, e, scratch), e.area(), p.channels);
     }
     uint8_t* placed = bytes != nullptr ? bytes + i * values : scratch.placed;
-    place(p, plan.place, view, e, scratch.columns, placed, masks != nullptr ? masks + i * area : nullptr);
+    const bool swapped = a.nominal_label != 0;
+    uint8_t* mask = masks != nullptr ? masks + i * area : nullptr;
+    place(p, plan.place, view, e, scratch.columns, swapped, placed, mask);
     if (!p.jitter_first) jitter(k, plan.jitter, placed, static_cast<int64_t>(area), p.channels);
-    if (labels != nullptr) labels[i] = view.label != 0;
+    if (labels != nullptr) labels[i] = (view.label != 0) != swapped;
     if (x != nullptr) normalise(k, p, plan, placed, scratch, x + i * values);
   });
 }

@@ -79,6 +79,7 @@ AugmentBatch batch_of(const CudaDevice& device, const FcddAugment& a) {
       at_or_null<uint8_t>(device, a.masks, values / static_cast<uint64_t>(a.pipeline.channels), "masks");
   b.x = at_or_null<float>(device, a.x, values, "x");
   b.batch = a.batch;
+  b.nominal_label = a.nominal_label;
   return b;
 }
 

@@ -27,7 +27,7 @@ constexpr int64_t augment_slice_least = 512;  // pixels of a slice, unless it is
 
 struct SampleState {
   SamplePlan plan;
-  FcddImage image;
+  FcddImage image;      // the exposure image where the sample has its size
   FcddImage exposure;   // when plan.exposure >= 0; with a patch, its donor
   Patch patch;          // donor -1: none
   uint32_t squares[2];  // how many each layer of a source made of squares has
@@ -70,6 +70,7 @@ struct AugmentBatch {
   uint8_t* masks;  // null: nobody wants them
   float* x;        // null: nobody wants it
   int32_t batch;
+  int32_t nominal_label;
 };
 
 // Both for the host, which launches as many blocks, and for the kernels.

@@ -121,7 +121,7 @@ FCDD_KERNEL void place_kernel(AugmentBatch b, int slices) {
       sums[0] += pixel.level[c];
       sums[1] += uint32_t{pixel.level[c]} * pixel.level[c];
     }
-    if (b.masks != nullptr) b.masks[out] = pixel.mask;
+    if (b.masks != nullptr) b.masks[out] = !s.skipped && pixel.mask != b.nominal_label;
   }
   if (b.x == nullptr) return;
   block_sums(sums, warps);

@@ -21,7 +21,7 @@ FCDD_GPU bool decide_patch(const PlanInput& in, const AugmentBatch& b, SampleSta
 FCDD_GPU bool decide(const PlanInput& in, const AugmentBatch& b, int32_t i, SampleState& s) {
   const uint64_t position = uint64_t{in.a.first} + static_cast<uint64_t>(i);
   if (in.order != nullptr && (position >= in.order_count || in.order[position] < 0)) return false;
-  s.plan = plan_sample(in.a, in.images, in.order, i);
+  s.plan = plan_sample(in.a, in.images, in.exposure, in.order, i);
   s.image = in.images[s.plan.image];
   if (!extents_allowed(s.image) || !within_store(in.a.images, s.image) ||
       !crop_fits(in.a.pipeline, s.image)) {
@@ -29,6 +29,8 @@ FCDD_GPU bool decide(const PlanInput& in, const AugmentBatch& b, int32_t i, Samp
   }
   if (s.plan.exposure >= 0) {
     s.exposure = in.exposure[s.plan.exposure];
+    // Of such an image only the extents are asked for.
+    if (s.plan.own_size) s.image = s.exposure;
     return extents_allowed(s.exposure) && within_store(in.a.exposure, s.exposure);
   }
   if (s.plan.mode != FCDD_UNSUPERVISED && is_patch(in.a.supervision.source)) return decide_patch(in, b, s);
@@ -73,7 +75,8 @@ FCDD_KERNEL void plan_kernel(AugmentBatch b, PlanInput in) {
   }
   if (threadIdx.x != 0) return;
   b.samples[i] = s;
-  if (in.labels != nullptr) in.labels[i] = static_cast<uint8_t>(s.label);
+  if (in.labels != nullptr)
+    in.labels[i] = static_cast<uint8_t>(s.skipped ? 0 : s.label != in.a.nominal_label);
   if (s.skipped) atomic_min(in.failure, i);
 }
 

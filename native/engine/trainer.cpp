@@ -45,6 +45,8 @@ void check_data(const Network::Impl& network, const TrainerOptions& o) {
   require(o.images->device() == network.device, "the image store lives on another device than the network");
   require(o.exposure == nullptr || o.exposure->device() == network.device,
           "the exposure store lives on another device than the network");
+  require(o.nominal_label == 0 || o.nominal_label == 1,
+          "the nominal label must be 0 or 1, got " + std::to_string(o.nominal_label));
   require(o.supervision.probability >= 0 && o.supervision.probability <= 1,
           "the probability of an anomaly must be between 0 and 1");
   const bool exposes = o.supervision.mode != FCDD_UNSUPERVISED && o.supervision.source == FCDD_EXPOSURE;
@@ -73,6 +75,7 @@ FcddAugment augment_of(const TrainerOptions& o) {
   a.images = o.images->store();
   if (o.exposure != nullptr) a.exposure = o.exposure->store();
   a.batch = o.batch;
+  a.nominal_label = o.nominal_label;
   return a;
 }
 

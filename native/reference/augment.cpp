@@ -118,11 +118,17 @@ Scratch scratch_of(const FcddAugment& a, uint64_t largest) {
           bytes + count(a.pipeline.height, a.pipeline.width) * static_cast<uint64_t>(a.pipeline.channels)};
 }
 
+uint64_t largest_sample(const ReferenceDevice& device, const FcddAugment& a) {
+  const uint64_t largest = largest_image(images_of(device, a.images, "images").images, a.images.count);
+  if (!replaces_by_exposure(a.supervision) || a.exposure.count == 0) return largest;
+  const Images exposure = images_of(device, a.exposure, "exposure");
+  return std::max(largest, largest_image(exposure.images, a.exposure.count));
+}
+
 }  // namespace
 
 uint64_t augment_workspace_bytes(const ReferenceDevice& device, const FcddAugment& a) {
-  const Images images = images_of(device, a.images, "images");
-  return scratch_of(a, largest_image(images.images, a.images.count)).total;
+  return scratch_of(a, largest_sample(device, a)).total;
 }
 
 void augment(ReferenceDevice& device, const FcddAugment& a) {
@@ -131,7 +137,7 @@ void augment(ReferenceDevice& device, const FcddAugment& a) {
   const Images images = images_of(device, a.images, "images");
   const Images exposure = a.exposure.count > 0 ? images_of(device, a.exposure, "exposure") : images;
   const int32_t* order = device.maybe<int32_t>(a.order, a.order.bytes / sizeof(int32_t), "order");
-  const Scratch at = scratch_of(a, largest_image(images.images, a.images.count));
+  const Scratch at = scratch_of(a, largest_sample(device, a));
   uint8_t* workspace = device.need<uint8_t>(a.workspace, at.total, "workspace");
   const uint64_t area = count(p.height, p.width), values = area * static_cast<uint64_t>(p.channels);
   const uint64_t n = static_cast<uint64_t>(a.batch);
@@ -142,16 +148,17 @@ void augment(ReferenceDevice& device, const FcddAugment& a) {
 
   for (uint64_t i = 0; i < n; i++) {
     const SamplePlan plan = checked_plan(a, images.images, exposure.images, order, static_cast<int32_t>(i));
-    const FcddImage& image = images.images[plan.image];
+    const FcddImage& image = plan.own_size ? exposure.images[plan.exposure] : images.images[plan.image];
     Sample s = {workspace + at.pixels, workspace + at.mask, image.height, image.width, p.channels};
     int32_t* noise = reinterpret_cast<int32_t*>(workspace);
     const int32_t label = supervise(a, images, exposure, plan, s, noise, noise + s.values());
     if (p.jitter_first) jitter(plan.jitter, s.pixels, s.area(), s.channels);
     uint8_t* placed = bytes != nullptr ? bytes + i * values : workspace + at.bytes;
-    place(p, plan.place, s, mask_is_label(plan, images, exposure), label, placed,
-          masks != nullptr ? masks + i * area : nullptr);
+    uint8_t* mask = masks != nullptr ? masks + i * area : nullptr;
+    place(p, plan.place, s, mask_is_label(plan, images, exposure), label, placed, mask);
+    for (uint64_t k = 0; mask != nullptr && k < area; k++) mask[k] = mask[k] != a.nominal_label;
     if (!p.jitter_first) jitter(plan.jitter, placed, static_cast<int64_t>(area), p.channels);
-    if (labels != nullptr) labels[i] = label != 0;
+    if (labels != nullptr) labels[i] = (label != 0) != (a.nominal_label != 0);
     if (x != nullptr) normalise(p, plan, placed, x + i * values);
   }
 }

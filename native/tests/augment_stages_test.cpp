@@ -255,6 +255,9 @@ TEST(augment_refuses_what_cannot_be) {
     c.settings.pipeline.jitter_count = 0;
     c.settings.supervision.mode = 9;
     CHECK(mentions(message_of(c, device), "supervision.mode"));
+    c.settings.supervision.mode = FCDD_UNSUPERVISED;
+    c.settings.nominal_label = 2;
+    CHECK(mentions(message_of(c, device), "nominal_label"));
   });
 }
 

@@ -2,6 +2,7 @@
 // both devices.
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "augment_harness.h"
 #include "check.h"
@@ -150,6 +151,58 @@ TEST(augment_exposure_replaces_image_label_and_mask) {
       }
     }
     CHECK(whole > 2 && resized > 2 && normal > 8);
+    c.settings.nominal_label = 1;
+    const Augmented swapped = run_augment(c, device);
+    CHECK(swapped.bytes == got.bytes && swapped.x == got.x);
+    for (size_t n = 0; n < 40; n++) CHECK(swapped.labels[n] == 1 - got.labels[n]);
+    for (size_t i = 0; i < got.masks.size(); i++) CHECK(swapped.masks[i] == 1 - got.masks[i]);
+  });
+}
+
+// An exposure image with room for the crop is cropped at its own size; the sample's size plays no part.
+TEST(augment_exposure_keeps_its_size) {
+  on_both([](const DeviceChoice& device) {
+    AugmentCase c = one_image(3, 6, 8, ramp, 40);
+    c.settings.pipeline = plain_pipeline(3, 5, 6);
+    c.settings.pipeline.random_crop = 1;
+    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5};
+    c.exposure.add(
+        12, 7, 1, [](int y, int x, int) { return 100 + y * 7 + x; }, [](int y, int) { return y % 2 == 1; });
+    const Augmented got = run_augment(c, device);
+    std::set<int> corners;
+    for (size_t n = 0; n < 40; n++) {
+      if (got.labels[n] == 0) continue;
+      const uint8_t* bytes = got.bytes.data() + n * 90;
+      const int corner = bytes[0] - 100;
+      CHECK(corner / 7 <= 7 && corner % 7 <= 1);
+      corners.insert(corner);
+      for (int i = 0; i < 30; i++) {
+        CHECK(bytes[i * 3] == bytes[0] + i / 6 * 7 + i % 6);
+        CHECK(got.masks[n * 30 + static_cast<size_t>(i)] == (corner / 7 + i / 6) % 2);
+      }
+    }
+    CHECK(corners.size() > 5);
+    // One row short of the crop: resized to the sample's 6x8 after all.
+    c.exposure = {};
+    c.exposure.add(4, 20, 1, [](int y, int x, int) { return 100 + y * 20 + x; });
+    c.settings.supervision.probability = 1;
+    const Augmented resized = run_augment(c, device);
+    for (size_t n = 0; n < 40; n++) CHECK(resized.bytes[n * 90 + 3] - resized.bytes[n * 90] >= 2);
+  });
+}
+
+// A synthetic anomaly of what is pushed up is what is pulled down: in its mask too.
+TEST(augment_nominal_label_swaps_synthetic_anomalies) {
+  on_both([](const DeviceChoice& device) {
+    AugmentCase c = one_image(
+        3, 90, 90, [](int, int, int) { return 200; }, 12);
+    c.settings.supervision = {FCDD_MALFORMED_GT, FCDD_CONFETTI, 0, 0, 0.5};
+    const Augmented plain = run_augment(c, device);
+    c.settings.nominal_label = 1;
+    const Augmented swapped = run_augment(c, device);
+    CHECK(swapped.bytes == plain.bytes);
+    for (size_t n = 0; n < 12; n++) CHECK(swapped.labels[n] == 1 - plain.labels[n]);
+    for (size_t i = 0; i < plain.masks.size(); i++) CHECK(swapped.masks[i] == 1 - plain.masks[i]);
   });
 }
 

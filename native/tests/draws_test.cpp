@@ -47,6 +47,7 @@ FcddAugment settings(int mode, int source) {
 }
 
 const std::vector<FcddImage> ten_images(10, FcddImage{0, FCDD_NO_MASK, 28, 28, 0, 0, FCDD_NO_MASK});
+const std::vector<FcddImage> seven_images(7, FcddImage{0, FCDD_NO_MASK, 28, 28, 1, 0, FCDD_NO_MASK});
 
 }  // namespace
 
@@ -103,7 +104,8 @@ TEST(draws_replace_at_the_asked_rate) {
     FcddAugment a = settings(FCDD_MALFORMED, FCDD_CONFETTI);
     a.supervision.probability = probability;
     int64_t replaced = 0;
-    for (int32_t i = 0; i < 20000; i++) replaced += plan_sample(a, ten_images.data(), nullptr, i).mode != 0;
+    for (int32_t i = 0; i < 20000; i++)
+      replaced += plan_sample(a, ten_images.data(), seven_images.data(), nullptr, i).mode != 0;
     if (probability == 0 || probability == 1) {
       CHECK(replaced == static_cast<int64_t>(probability * 20000));
     } else {
@@ -112,7 +114,8 @@ TEST(draws_replace_at_the_asked_rate) {
   }
   FcddAugment none = settings(FCDD_UNSUPERVISED, FCDD_CONFETTI);
   none.supervision.probability = 1;
-  for (int32_t i = 0; i < 100; i++) CHECK(plan_sample(none, ten_images.data(), nullptr, i).mode == 0);
+  for (int32_t i = 0; i < 100; i++)
+    CHECK(plan_sample(none, ten_images.data(), seven_images.data(), nullptr, i).mode == 0);
 }
 
 TEST(draws_exposure_images_are_uniform) {
@@ -120,7 +123,7 @@ TEST(draws_exposure_images_are_uniform) {
   std::map<int, int64_t> images;
   int64_t replaced = 0;
   for (int32_t i = 0; i < 30000; i++) {
-    const SamplePlan plan = plan_sample(a, ten_images.data(), nullptr, i);
+    const SamplePlan plan = plan_sample(a, ten_images.data(), seven_images.data(), nullptr, i);
     CHECK(plan.image == i % 10);
     CHECK((plan.exposure >= 0) == (plan.mode == FCDD_NOISE));
     if (plan.exposure < 0) continue;
@@ -142,7 +145,7 @@ TEST(draws_offline_anomalies_stay) {
     const auto& list = epoch == 1 ? shuffled : order;
     for (int32_t i = 0; i < 5; i++) {
       const int32_t index = list[static_cast<size_t>(i)];
-      const SamplePlan plan = plan_sample(a, ten_images.data(), list.data(), i);
+      const SamplePlan plan = plan_sample(a, ten_images.data(), seven_images.data(), list.data(), i);
       CHECK((plan.mode == FCDD_NOISE) == (index >= 10));
       CHECK(plan.image == index % 10);
       CHECK(plan.key.epoch == epoch && plan.key.position == static_cast<uint32_t>(i));

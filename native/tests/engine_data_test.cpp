@@ -109,6 +109,25 @@ TEST(engine_data_counts) {
   CHECK(d.trainer->updates() == 5);
 }
 
+TEST(engine_data_nominal_label_swaps_labels) {
+  Data d("reference");
+  TrainerOptions options = options_for(*d.images, *d.exposure);
+  const AugmentedBatch plain = d.trainer->augment(1, 0, 18);
+  options.nominal_label = 1;
+  Trainer swapped(d.network, options);
+  const AugmentedBatch other = swapped.augment(1, 0, 18);
+  CHECK(other.bytes == plain.bytes);
+  for (size_t i = 0; i < 18; i++) CHECK(other.labels[i] == 1 - plain.labels[i]);
+  options.nominal_label = 2;
+  std::string code;
+  try {
+    const Trainer refused(d.network, options);
+  } catch (const Error& error) {
+    code = error.code;
+  }
+  CHECK(code == "FCDD_INVALID_ARGUMENT");
+}
+
 TEST(engine_data_offline_appends_anomalies) {
   Data d("reference");
   TrainerOptions options = options_for(*d.images, *d.exposure);

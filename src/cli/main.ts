@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { packageVersion } from '../training/versions.js';
 import { bench } from './bench.js';
+import { data } from './data.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
 import { models } from './models.js';
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
     .command(train)
     .command(evaluate)
     .command(predict)
+    .command(data)
     .command(models)
     .command(bench)
     .command(doctor)

@@ -20,7 +20,7 @@ const options = {
     group: data,
     type: 'string',
     describe:
-      'demo (generated, needs no files), fashion-mnist, cifar10, mvtec (any folder laid out like MVTec AD), folder (your own pictures) [default: demo]',
+      'demo (generated, needs no files), fashion-mnist, cifar10, cifar100, emnist, imagenet, pascal-voc, mvtec (any folder laid out like MVTec AD), folder (your own pictures); fcdd-native data prepare makes them [default: demo]',
   },
   data: {
     group: data,
@@ -31,7 +31,8 @@ const options = {
   oe: {
     group: data,
     type: 'string',
-    describe: 'outlier exposure: a data set (cifar100 …), or a folder of images, CIFAR or idx files',
+    describe:
+      'outlier exposure: a data set (cifar100, emnist, imagenet, imagenet22k …), or a folder of images, CIFAR or idx files',
   },
   'oe-limit': { group: data, type: 'number', describe: 'use only so many exposure images, drawn once' },
   'keep-oe-in-test': {

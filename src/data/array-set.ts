@@ -1,10 +1,11 @@
 /**
- * Fashion-MNIST, CIFAR-10 and CIFAR-100 as one-vs-rest data sets: one class normal in training and test, all others
- * anomalous in test. Images keep their size and order; subsets of the published data sets open like the full ones.
+ * Fashion-MNIST, CIFAR-10, CIFAR-100 and EMNIST's letters as one-vs-rest data sets: one class normal in training and
+ * test, all others anomalous in test. Images keep their size and order; subsets of the published data sets open like the full ones.
  */
 import { FcddError } from '../errors.js';
 import { type ImageArray, readArrayFolder } from './array-files.js';
 import { cifar10Classes, cifar100Classes, classIndex, fashionMnistClasses } from './class-names.js';
+import { emnistClasses, lettersOnly, uprightLetters } from './emnist.js';
 import { dataSetFolders } from './locate.js';
 import { publishedConstants } from './normalisation.js';
 import { whyNoTest } from './pictures.js';
@@ -12,7 +13,7 @@ import { cifarPipelines, fashionMnistPipelines, type Pipelines } from './pipelin
 import { createStoreBuilder, emptySplit } from './store.js';
 import type { DataSet, OpenOptions, Preprocessing, Split } from './types.js';
 
-export type ArraySetName = 'fashion-mnist' | 'cifar10' | 'cifar100';
+export type ArraySetName = 'fashion-mnist' | 'cifar10' | 'cifar100' | 'emnist';
 
 interface ArraySet {
   kind: ImageArray['kind'];
@@ -20,6 +21,8 @@ interface ArraySet {
   size: number;
   channels: 1 | 3;
   classes: readonly string[];
+  /** Which of the arrays found are meant, with classes counted from 0. */
+  select?: (arrays: ImageArray[]) => ImageArray[];
   preprocessing: Preprocessing;
   pipelines: (preprocessing: Preprocessing) => Pipelines;
 }
@@ -52,7 +55,20 @@ const sets: Record<ArraySetName, ArraySet> = {
     preprocessing: 'aug1',
     pipelines: cifarPipelines,
   },
+  emnist: {
+    kind: 'idx',
+    expected: 'idx files of the letters (emnist-letters-train-images-idx3-ubyte …), gzipped or not',
+    size: 28,
+    channels: 1,
+    classes: emnistClasses,
+    select: (arrays) => lettersOnly(arrays).map(uprightLetters),
+    preprocessing: 'lcnaug1',
+    pipelines: fashionMnistPipelines,
+  },
 };
+
+/** Names of the classes, by label. */
+export const arrayClasses = (name: ArraySetName): readonly string[] => sets[name].classes;
 
 export function isArraySetName(name: string): name is ArraySetName {
   return Object.hasOwn(sets, name);
@@ -74,7 +90,8 @@ export async function openArraySet(name: ArraySetName, options: OpenOptions): Pr
   if (options.only === 'test' && !test?.records.length) throw noTestImages(name, folder);
   const labelled = test !== null && test.records.length > 0 ? test : null;
   const summary = summaryOf(name, folder, arrays, className, index, train, labelled, options);
-  const constants = name === 'cifar100' ? null : publishedConstants(name, className);
+  const published = name === 'fashion-mnist' || name === 'cifar10';
+  const constants = published ? publishedConstants(name, className) : null;
   options.onProgress?.(train.records.length, train.records.length);
   return {
     name,
@@ -104,13 +121,15 @@ export async function openArraySet(name: ArraySetName, options: OpenOptions): Pr
   };
 }
 
-async function findArrays(name: ArraySetName, options: OpenOptions) {
+/** The arrays of a data set, wherever they lie. @throws FcddError FCDD_NOT_FOUND, FCDD_BAD_DATA */
+export async function findArrays(name: ArraySetName, options: OpenOptions) {
   const set = sets[name];
   const folders = await dataSetFolders(name, options.dir);
   const seen: string[] = [];
   for (const folder of folders) {
     const { arrays, remarks } = await readArrayFolder(folder, options.only);
-    const wanted = arrays.filter(({ kind }) => kind === set.kind);
+    const alike = arrays.filter(({ kind }) => kind === set.kind);
+    const wanted = set.select?.(alike) ?? alike;
     for (const remark of remarks) options.onWarning?.(`${folder}: ${remark}`);
     if (wanted.length > 0) return { arrays: wanted, folder, remarks };
     seen.push(...remarks, ...arrays.map(({ kind, files }) => `${files.join(' and ')} (${kind})`));

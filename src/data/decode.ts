@@ -86,7 +86,14 @@ function resize(picture: Raster, stored: StoredSize): Raster {
 /** The long side is rounded down, as torchvision's Resize does. */
 function targetSize({ height, width }: Raster, stored: StoredSize): [number, number] {
   if (stored.fit !== 'short-side') return [stored.height, stored.width];
-  const short = stored.height;
+  return shortSide({ height, width }, stored.height);
+}
+
+/** Height and width of a picture whose short side becomes `short`. */
+export function shortSide(
+  { height, width }: Pick<Raster, 'height' | 'width'>,
+  short: number,
+): [height: number, width: number] {
   return height <= width
     ? [short, Math.trunc((short * width) / height)]
     : [Math.trunc((short * height) / width), short];

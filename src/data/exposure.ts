@@ -8,8 +8,10 @@ import type { StoredImages } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { drawWithoutReplacement, seededRandom } from '../evaluation/random.js';
 import { type ImageArray, readArrayFolder } from './array-files.js';
-import { openPicture } from './decode.js';
+import { openPicture, shortSide } from './decode.js';
 import { openDemo } from './demo/index.js';
+import { isTransposed, lettersOnly, transpose } from './emnist.js';
+import { type ImagenetExposure, isImagenetExposure, openPool } from './imagenet/exposure.js';
 import { isFolder, namedNear } from './locate.js';
 import { inOrder } from './pictures.js';
 import { createRemarks, type Remarks } from './remarks.js';
@@ -27,6 +29,10 @@ export interface ExposureOptions {
   /** At most so many pictures, drawn at random. */
   limit?: number;
   seed: number;
+  /** Pictures keep their proportions, their short side becomes `height` (the samples have no common size either). */
+  shortSide?: boolean;
+  /** The data set that is trained on: `imagenet` leaves out classes that it is about. */
+  dataSet?: string;
   /** Three equal channels: colour would give an anomaly away among grey pictures. */
   grey?: boolean;
   onWarning?: (text: string) => void;
@@ -45,6 +51,8 @@ interface Source {
   count: number;
   name: (index: number) => string;
   picture: (index: number) => Promise<Raster>;
+  /** Pictures that cannot be decoded are left out: among millions some always are. */
+  lenient?: boolean;
 }
 
 const namedSets: Record<string, ImageArray['kind']> = {
@@ -55,7 +63,7 @@ const namedSets: Record<string, ImageArray['kind']> = {
 };
 
 /**
- * @param spec 'cifar10', 'cifar100', 'fashion-mnist', 'emnist', 'demo', a folder of pictures (sub-folders included),
+ * @param spec 'cifar10', 'cifar100', 'fashion-mnist', 'emnist', 'imagenet', 'imagenet22k', 'demo', a folder of pictures (sub-folders included),
  *   or a folder of idx or CIFAR files, of which the training part counts if there is one
  * @throws FcddError FCDD_NOT_FOUND with remedies, FCDD_BAD_DATA, FCDD_BAD_IMAGE
  */
@@ -64,21 +72,41 @@ export async function openExposure(spec: string, options: ExposureOptions): Prom
   const source = await findSource(spec, options, remarks);
   const indices = draw(source.count, options);
   const { height, width, channels } = options;
-  const builder = createStoreBuilder(channels, indices.length * height * width * channels);
+  const widest = options.shortSide ? Math.ceil(width * 1.4) : width;
+  const builder = createStoreBuilder(channels, indices.length * height * widest * channels);
+  const names: string[] = [];
   let done = 0;
-  for await (const picture of inOrder(indices, source.picture)) {
-    const small = resizeBilinear(picture, height, width);
-    const { data } = toChannels(options.grey ? toChannels(small, 1) : small, channels);
-    builder.add({ pixels: data, height, width, label: 1 });
+  const work = async (index: number) => ({ index, picture: await takePicture(source, index, remarks) });
+  for await (const { index, picture } of inOrder(indices, work)) {
     options.onProgress?.(++done, indices.length);
+    if (!picture) continue;
+    const [rows, columns] = options.shortSide ? shortSide(picture, height) : [height, width];
+    const small = resizeBilinear(picture, rows, columns);
+    const { data } = toChannels(options.grey ? toChannels(small, 1) : small, channels);
+    builder.add({ pixels: data, height: rows, width: columns, label: 1 });
+    names.push(source.name(index));
   }
   for (const line of remarks.lines()) options.onWarning?.(line);
+  if (names.length === 0) {
+    throw new FcddError('FCDD_BAD_DATA', `outlier exposure '${spec}': none of ${source.what} can be decoded`);
+  }
   const limited = indices.length < source.count ? `${indices.length} of ` : '';
   return {
     ...builder.finish(),
-    names: indices.map(source.name),
+    names,
     summary: [`outlier exposure: ${limited}${source.count} pictures of ${source.what}`],
   };
+}
+
+/** Null: it cannot be decoded, and that is no reason to stop. */
+async function takePicture(source: Source, index: number, remarks: Remarks): Promise<Raster | null> {
+  try {
+    return await source.picture(index);
+  } catch (error) {
+    if (!source.lenient || (error as FcddError).code !== 'FCDD_BAD_IMAGE') throw error;
+    remarks.about(source.name(index), 'cannot be decoded and is left out of the outlier exposure');
+    return null;
+  }
 }
 
 function draw(count: number, { limit, seed }: ExposureOptions): number[] {
@@ -93,6 +121,7 @@ function draw(count: number, { limit, seed }: ExposureOptions): number[] {
 
 async function findSource(spec: string, options: ExposureOptions, remarks: Remarks): Promise<Source> {
   if (spec === 'demo') return demoSource(options);
+  if (isImagenetExposure(spec)) return imagenetSource(spec, options);
   const kind = Object.hasOwn(namedSets, spec) ? namedSets[spec]! : null;
   const folders =
     kind === null ? await unnamedFolders(spec, options.root) : await namedNear(spec, options.root);
@@ -163,32 +192,30 @@ async function arraySource(folder: string, kind: ImageArray['kind'] | null): Pro
   };
 }
 
-/** EMNIST comes in several selections; the letters are the published choice. */
-function lettersOnly(arrays: ImageArray[]): ImageArray[] {
-  const letters = arrays.filter(({ files }) => /emnist.*letters/i.test(files[0]!));
-  return letters.length > 0 ? letters : arrays;
+/** Read where the pictures lie, one by one: there may be millions. */
+async function imagenetSource(spec: ImagenetExposure, { root, dataSet }: ExposureOptions): Promise<Source> {
+  const pool = await openPool(spec, root, dataSet);
+  const names = new Map<number, string>();
+  return {
+    what: pool.what,
+    count: pool.count,
+    name: (index) => names.get(index) ?? String(index),
+    picture: async (index) => {
+      const { name, path, read } = await pool.file(index);
+      names.set(index, name);
+      return openPicture(read ? await read() : path, { name: path });
+    },
+    lenient: true,
+  };
 }
 
 function imageOf(array: ImageArray, at: number): Raster {
   const { height, width, channels } = array;
   const size = height * width * channels;
   const data = array.pixels.subarray(at * size, (at + 1) * size);
-  // EMNIST's files hold their images transposed.
-  return /emnist/i.test(array.files[0]!)
+  return isTransposed(array)
     ? transpose({ height, width, channels, data })
     : { height, width, channels, data };
-}
-
-function transpose({ height, width, channels, data }: Raster): Raster {
-  const turned = new Uint8Array(data.length);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < channels; c++) {
-        turned[(x * height + y) * channels + c] = data[(y * width + x) * channels + c]!;
-      }
-    }
-  }
-  return { height: width, width: height, channels, data: turned };
 }
 
 async function notFound(

@@ -4,8 +4,10 @@ import { isArraySetName, openArraySet } from './array-set.js';
 import { dataSetNames, isDataSetName } from './defaults.js';
 import { openDemo } from './demo/index.js';
 import { openFolder } from './folder.js';
+import { openImagenet } from './imagenet/open.js';
 import { openMvtec } from './mvtec.js';
 import type { DataSet, OpenOptions } from './types.js';
+import { openVoc } from './voc/open.js';
 
 export {
   type BitRange,
@@ -19,6 +21,7 @@ export {
 export { dataSetNames, trainingDefaults } from './defaults.js';
 export { type Exposure, type ExposureOptions, openExposure } from './exposure.js';
 export { estimateForeground, type Foreground } from './foreground.js';
+export { exposureCap, isImagenetExposure } from './imagenet/exposure.js';
 export { publishedConstants } from './normalisation.js';
 export { withConstants } from './pipelines.js';
 export { type Raster, toChannels } from './resample.js';
@@ -41,5 +44,7 @@ export async function openDataSet(name: string, options: OpenOptions): Promise<D
   if (isArraySetName(name)) return openArraySet(name, options);
   if (name === 'mvtec') return openMvtec(options);
   if (name === 'folder') return openFolder(options);
+  if (name === 'imagenet') return openImagenet(options);
+  if (name === 'pascal-voc') return openVoc(options);
   return openDemo(options);
 }

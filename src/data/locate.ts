@@ -10,7 +10,10 @@ const folderNames: Record<string, readonly string[]> = {
   cifar100: ['cifar100', 'cifar-100-binary', 'cifar-100', 'CIFAR100'],
   emnist: ['emnist', 'EMNIST'],
   folder: ['folder', 'custom'],
+  imagenet: ['imagenet', 'ImageNet', 'ILSVRC2012', 'ILSVRC'],
+  imagenet22k: ['imagenet22k', 'ImageNet22k', 'imagenet21k', 'fall11_whole'],
   mvtec: ['mvtec', 'mvtec_anomaly_detection', 'mvtec_ad'],
+  'pascal-voc': ['pascal-voc', 'voc', 'VOC', 'VOCdevkit', 'VOC2007'],
 };
 
 export async function isFolder(path: string): Promise<boolean> {

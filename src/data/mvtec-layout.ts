@@ -28,12 +28,14 @@ export async function findCategory(options: OpenOptions): Promise<Category> {
   throw await notACategory(resolve(folders[0]!));
 }
 
-async function isCategory(folder: string, only: 'train' | 'test' | undefined): Promise<boolean> {
+/** Whether a folder is laid out like a category. */
+export async function isCategory(folder: string, only: 'train' | 'test' | undefined): Promise<boolean> {
   if (await isFolder(join(folder, 'train', 'good'))) return true;
   return only === 'test' && (await isFolder(join(folder, 'test', 'good')));
 }
 
-async function categoriesIn(folder: string, only: 'train' | 'test' | undefined): Promise<string[]> {
+/** Sub-folders that are laid out like categories, in natural order. */
+export async function categoriesIn(folder: string, only: 'train' | 'test' | undefined): Promise<string[]> {
   const names: string[] = [];
   for (const name of (await scanFolder(folder, 'direct')).folders) {
     if (await isCategory(join(folder, name), only)) names.push(name);

@@ -53,7 +53,8 @@ export async function openMvtec(options: OpenOptions): Promise<DataSet> {
   };
 }
 
-async function listTraining(folder: string, remarks: Remarks): Promise<PictureFile[]> {
+/** The pictures of train/good. @throws FcddError FCDD_BAD_DATA when there are none */
+export async function listTraining(folder: string, remarks: Remarks): Promise<PictureFile[]> {
   const root = join(folder, 'train', 'good');
   const content = await scanFolder(root, 'all');
   if (content.pictures.length === 0) {

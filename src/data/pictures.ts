@@ -10,6 +10,8 @@ import type { Mask, OpenOptions, Split, StoredSize, TestSplit } from './types.js
 
 export interface PictureFile {
   path: string;
+  /** The file's content, where it is no file of its own (a member of a tar); `path` is then for messages. */
+  read?: () => Promise<Uint8Array>;
   /** Name in records and messages, relative to the data set. */
   name: string;
   label: 0 | 1;
@@ -106,7 +108,12 @@ interface LoadedPicture {
 
 async function loadPicture(file: PictureFile, options: LoadOptions): Promise<LoadedPicture> {
   const { channels, stored, bitRange } = options;
-  const image = await decodeImage(file.path, { channels, stored, ...(bitRange ? { bitRange } : {}) });
+  const image = await decodeImage(file.read ? await file.read() : file.path, {
+    channels,
+    stored,
+    name: file.path,
+    ...(bitRange ? { bitRange } : {}),
+  });
   const found = image.warnings.map((warning): [string, string] => [file.name, warning]);
   if (file.maskPath === null) return { file, image, mask: null, found };
   const remark = (text: string) => found.push([`mask of ${file.name}`, text]);

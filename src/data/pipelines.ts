@@ -72,6 +72,26 @@ export function mvtecPipelines(preprocessing: Preprocessing): Pipelines {
   return { train, test: { ...plain, resize: { height: 224, width: 224 } } };
 }
 
+/** Stored with a short side of 256; the network sees 224×224 of it, the centre at test. */
+export function imagenetPipelines(preprocessing: Preprocessing): Pipelines {
+  const test = base(3, 224, preprocessing);
+  const train = {
+    ...test,
+    jitter: [jitter(0.01)],
+    jitterFirst: true,
+    flip: true,
+    randomCrop: true,
+    noise: { sigma: 0.001 },
+  };
+  return { train, test };
+}
+
+/** Stored at 224×224: neither crops nor flips, which would cut or turn the watermark. */
+export function vocPipelines(preprocessing: Preprocessing): Pipelines {
+  const test = base(3, 224, preprocessing);
+  return { train: { ...test, jitter: [jitter(0.01)], jitterFirst: true, noise: { sigma: 0.001 } }, test };
+}
+
 /**
  * One's own pictures, stored at 248×248 (or short side 248, see `crops`), network input 224×224.
  * `crops`: the published way without masks, which inspects the centre 224×224 only. Otherwise the whole picture is

@@ -1,6 +1,6 @@
 /** What lies in a folder: pictures, other files by extension, sub-folders. Hidden files do not count. */
 import { open, readdir, realpath, stat } from 'node:fs/promises';
-import { extname, join, sep } from 'node:path';
+import { extname, join, relative, sep } from 'node:path';
 import { FcddError } from '../errors.js';
 import { compareNatural } from './natural-order.js';
 import { pictureFormat, pictureFormats, signatureBytes } from './picture-format.js';
@@ -100,4 +100,13 @@ export function listNames(names: readonly string[], limit = 10): string {
 /** A path without extension, in the Unicode form in which equal names are equal bytes (macOS writes another). */
 export function stemOf(path: string): string {
   return path.slice(0, path.length - extname(path).length).normalize('NFC');
+}
+
+/** Paths of all files below a folder, relative to it, in natural order; neither links nor hidden files. */
+export async function scanEverything(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort(compareNatural);
 }

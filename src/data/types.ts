@@ -56,7 +56,7 @@ export interface StoredSize {
 
 /** A data set opened for one normal class, decoded into memory. */
 export interface DataSet {
-  /** 'demo', 'fashion-mnist', 'cifar10', 'mvtec', 'folder'. */
+  /** One of dataSetNames. */
   name: string;
   /** The normal class as the user named it, resolved ("T-shirt/top"), and its index where there is one. */
   className: string;
@@ -64,6 +64,11 @@ export interface DataSet {
   channels: 1 | 3;
   /** All training images are grey although stored with three channels. */
   grey: boolean;
+  /**
+   * 1: labels are swapped (Pascal VOC). What `train` holds is labelled 0 there and 1 in `test`, and the engine swaps the
+   * labels of training (TrainerOptions.nominalLabel): it is pushed up, what replaces it is pulled down.
+   */
+  nominalLabel?: 1;
   stored: StoredSize;
   /** Empty when only the test split was asked for. */
   train: Split;
@@ -74,7 +79,7 @@ export interface DataSet {
   testMissing: string | null;
   /** Masks are supplied by the setting: trains pixel-wise. */
   pixelwise: boolean;
-  /** Published constants of this class, or null: computed from the training images. */
+  /** Published constants of this class (those after LCN empty where only the others are), or null: computed. */
   constants: Normalisation | null;
   /** The list of training images counts this many times per epoch (MVTec: 10). */
   repeat: number;

@@ -185,6 +185,8 @@ export interface TrainerOptions {
   supervision?: Supervision;
   /** The list of images counts this many times per epoch (MVTec: 10). */
   repeat?: number;
+  /** 1: every label and mask of the data is swapped, so what `images` shows is pushed up (Pascal VOC). Default 0. */
+  nominalLabel?: 0 | 1;
   /** All activations of a step survive it, for lastActivations(); costs memory. */
   keepActivations?: boolean;
   /**

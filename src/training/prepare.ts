@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import {
   drawAnomalies,
   estimateForeground,
+  exposureCap,
   type Foreground,
+  isImagenetExposure,
   openDataSet,
   openExposure,
   subset,
@@ -84,7 +86,9 @@ export async function prepareRun(
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
   const drawn = withDrawnAnomalies(await openRunData(given, options), given, options);
-  const { config, dataset } = drawn;
+  const { dataset } = drawn;
+  const config = withExposureLimit(drawn.config, dataset, options);
+  refuseHeldOut(dataset, config);
   const { training, held, foreground } = withObjects(splitHeldOut(dataset, config), config, options);
   const exposure = await openRunExposure(config, dataset, options);
   const neutral = dataset.pipelines(config.preprocessing);
@@ -99,7 +103,7 @@ export async function prepareRun(
   try {
     const images = keep(device.createImageStore(training.images));
     const exposureStore = exposure ? keep(device.createImageStore(exposure)) : undefined;
-    const normalisation = await constantsOf(dataset, images, neutral.test);
+    const normalisation = await constantsOf(dataset, config, images, neutral.test);
     const pipelines = {
       train: withConstants(neutral.train, config.preprocessing, normalisation),
       test: withConstants(neutral.test, config.preprocessing, normalisation),
@@ -119,6 +123,7 @@ export async function prepareRun(
         pipeline: pipelines.train,
         supervision,
         repeat: dataset.repeat,
+        ...(dataset.nominalLabel === undefined ? {} : { nominalLabel: dataset.nominalLabel }),
         ...(config.memoryBudget === undefined ? {} : { memoryBudget: config.memoryBudget }),
         keepActivations: config.dumpStep !== undefined, // else later steps reuse their memory
       }),
@@ -145,6 +150,33 @@ export async function prepareRun(
     dispose();
     throw error;
   }
+}
+
+/**
+ * Of ImageNet as many exposure images as the run can show, at most `exposureCap`; written into the configuration, so
+ * that a run that goes on for more epochs draws the same ones.
+ */
+function withExposureLimit(config: RunConfig, dataset: DataSet, options: PrepareOptions): RunConfig {
+  const exposes = config.supervise !== 'unsupervised' && config.supervise !== 'other';
+  const source = config.oe ?? config.noise;
+  if (!exposes || !isImagenetExposure(source) || config.oeLimit !== undefined) return config;
+  const shown = config.epochs * dataset.train.records.length * dataset.repeat;
+  const oeLimit = Math.max(1, Math.min(exposureCap, shown));
+  const why = oeLimit < exposureCap ? 'as many as the run has samples' : 'as many as memory should hold';
+  options.onNote?.(
+    `outlier exposure: at most ${oeLimit} images of ${source}, drawn from the seed: ${why} (--oe-limit)`,
+  );
+  return { ...config, oeLimit };
+}
+
+/** Scores of what is pushed up would make a threshold that calls almost nothing anomalous. */
+function refuseHeldOut(dataset: DataSet, config: RunConfig): void {
+  if (dataset.nominalLabel !== 1 || config.holdOut === 0) return;
+  throw new FcddError(
+    'FCDD_INVALID_ARGUMENT',
+    `--hold-out ${config.holdOut}: ${dataset.name} has its labels swapped, so held-out images give no threshold`,
+    { hint: 'use --hold-out 0, the default of this data set' },
+  );
 }
 
 /** Some normal images are kept for the threshold: scores of images trained on are too low for that. */
@@ -241,22 +273,35 @@ async function openRunExposure(
   if (isSynthetic(config.noise) && config.texture === undefined) return undefined;
   const first = dataset.train.images.images[0]!;
   const varies = dataset.stored.fit === 'short-side';
-  const { channels, bytes, images } = await openExposure(config.texture ?? config.oe ?? config.noise, {
-    ...(config.data === undefined ? {} : { root: config.data }),
-    height: varies ? dataset.stored.height : first.height,
-    width: varies ? dataset.stored.height : first.width,
-    channels: dataset.channels,
-    grey: dataset.grey,
-    ...(options.onWarning ? { onWarning: options.onWarning } : {}),
-    ...(config.oeLimit === undefined ? {} : { limit: config.oeLimit }),
-    seed: config.seed,
-  });
+  const { channels, bytes, images, summary } = await openExposure(
+    config.texture ?? config.oe ?? config.noise,
+    {
+      ...(config.data === undefined ? {} : { root: config.data }),
+      height: varies ? dataset.stored.height : first.height,
+      width: varies ? dataset.stored.height : first.width,
+      channels: dataset.channels,
+      shortSide: varies,
+      dataSet: dataset.name,
+      grey: dataset.grey,
+      ...(options.onWarning ? { onWarning: options.onWarning } : {}),
+      ...(config.oeLimit === undefined ? {} : { limit: config.oeLimit }),
+      seed: config.seed,
+    },
+  );
+  for (const line of summary) options.onNote?.(line);
   return { channels, bytes, images };
 }
 
 /** Published constants where there are some, else those of the normal images that are trained on. */
-async function constantsOf(dataset: DataSet, images: ImageStore, test: Pipeline): Promise<Normalisation> {
-  if (dataset.constants) return dataset.constants;
+async function constantsOf(
+  dataset: DataSet,
+  config: RunConfig,
+  images: ImageStore,
+  test: Pipeline,
+): Promise<Normalisation> {
+  const published = dataset.constants;
+  const known = config.preprocessing === 'lcnaug1' ? published?.lcnMin : published?.mean;
+  if (published && known && known.length > 0) return published;
   const { mean, std, lcnMin, lcnMax } = await images.statistics(test);
   return { mean, std, lcnMin, lcnMax };
 }

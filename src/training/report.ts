@@ -27,10 +27,12 @@ export interface ReportInput {
   scored: Scored | null;
 }
 
-const summaryOf = (trained: number, held: number): string =>
-  held > 0
-    ? `FCDD trained on ${trained} normal images, ${held} held out for the threshold.`
-    : `FCDD trained on all ${trained} normal images; none were held out, so there is no threshold.`;
+const summaryOf = (dataset: DataSet, trained: number, held: number): string =>
+  dataset.nominalLabel === 1
+    ? `FCDD trained with swapped labels: ${trained} images of '${dataset.className}' are pushed up, outlier exposure down. Scores and heatmaps rate '${dataset.className}', which counts as anomalous: see the most anomalous ones for what the network looks at.`
+    : held > 0
+      ? `FCDD trained on ${trained} normal images, ${held} held out for the threshold.`
+      : `FCDD trained on all ${trained} normal images; none were held out, so there is no threshold.`;
 
 /** Writes what people look at: tables, plots, pictures, and the page that shows them. */
 export async function writeReport(input: ReportInput): Promise<void> {
@@ -190,9 +192,14 @@ function page(
   const { height, width, channels } = network.input;
   return renderReport({
     title: `${dataset.name}: ${dataset.className}`,
-    summary: summaryOf(run.training.records.length, run.held.records.length),
+    summary: summaryOf(dataset, run.training.records.length, run.held.records.length),
     facts: [
-      ['data set', `${dataset.name}, normal class ${dataset.className}`],
+      [
+        'data set',
+        dataset.nominalLabel === 1
+          ? `${dataset.name}, class ${dataset.className}, labels swapped`
+          : `${dataset.name}, normal class ${dataset.className}`,
+      ],
       ['network', `${config.model}, input ${height}×${width}×${channels}`],
       ['supervision', supervisionText(config)],
       ...(metrics.selected ? [['epoch of the model', selectedText(metrics)] as const] : []),

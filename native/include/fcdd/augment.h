@@ -5,16 +5,18 @@
 //   1. supervision   the stored image is kept, replaced by an anomaly, or has noise added, at its stored size
 //   and with
 //                    the network's channels: grey is ITU-R 601, three channels from one are equal. An
-//                    exposure image of another size is resized to the sample's, nearest. Label and mask of an
-//                    exposure image that replaces a sample are those of the exposure store; of all other
-//                    anomalies the label is 1. With `on_object` nothing outside of an image's foreground
-//                    changes
+//                    exposure image that replaces the sample keeps its own size if the crop fits into it;
+//                    otherwise it is resized to the sample's, nearest. Label and mask of an exposure image
+//                    that replaces a sample are those of the exposure store; of all other anomalies the label
+//                    is 1. With `on_object` nothing outside of an image's foreground changes
 //   2. jitter        here if `jitter_first`
 //   3. space         resize (nearest), pad with zeros, crop, flip: image and mask alike
 //   4. jitter        here otherwise
 //   5. noise         in [0,1], optionally relative to the image's own standard deviation, optionally clamped
 //   6. LCN           subtract the sample's mean, divide by its mean absolute value (1 if 0)
 //   7. affine        (x - offset[c]) / scale[c]: min-max after LCN, or mean/std
+// Last of all labels and masks are swapped if `nominal_label` is 1: what is trained on is then pushed up
+// (FCDD on Pascal VOC), and stores, sources and modes keep their meaning.
 #ifndef FCDD_AUGMENT_H
 #define FCDD_AUGMENT_H
 
@@ -113,11 +115,12 @@ typedef struct FcddAugment {
   uint32_t epoch;  // key of the draws
   uint32_t first;
   int32_t batch;
-  int64_t normals;    // offline only
-  FcddBuffer x;       // (opt) real, N x H x W x C
-  FcddBuffer labels;  // (opt) uint8, N
-  FcddBuffer masks;   // (opt) uint8, N x H x W
-  FcddBuffer bytes;   // (opt) uint8, N x H x W x C: the image after stage 4
+  int32_t nominal_label;  // of what the stores call normal: 0, or 1 to swap every label and mask
+  int64_t normals;        // offline only
+  FcddBuffer x;           // (opt) real, N x H x W x C
+  FcddBuffer labels;      // (opt) uint8, N
+  FcddBuffer masks;       // (opt) uint8, N x H x W
+  FcddBuffer bytes;       // (opt) uint8, N x H x W x C: the image after stage 4
   FcddBuffer workspace;
 } FcddAugment;
 

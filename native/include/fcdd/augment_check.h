@@ -77,6 +77,8 @@ inline void check_augment(const FcddAugment& a) {
   }
   augment_require(a.supervision.offline == 0 || a.normals > 0,
                   "augment.normals: expected at least 1 with offline supervision");
+  augment_require(a.nominal_label == 0 || a.nominal_label == 1,
+                  "augment.nominal_label: expected 0 or 1, received " + std::to_string(a.nominal_label));
 }
 
 // That image `index` of a store lies within the store's bytes.
@@ -105,7 +107,7 @@ inline SamplePlan checked_plan(const FcddAugment& a, const FcddImage* images, co
   const uint64_t position = uint64_t{a.first} + static_cast<uint64_t>(i);
   augment_require(order == nullptr || (position < a.order.bytes / sizeof(int32_t) && order[position] >= 0),
                   "augment.order: position " + std::to_string(position) + " has no index of 0 or more");
-  const SamplePlan plan = plan_sample(a, images, order, i);
+  const SamplePlan plan = plan_sample(a, images, exposure, order, i);
   check_image(a.images, images[plan.image], plan.image, "images");
   check_crop(a.pipeline, images[plan.image], plan.image);
   if (plan.exposure >= 0) check_image(a.exposure, exposure[plan.exposure], plan.exposure, "exposure");
@@ -128,6 +130,11 @@ inline Patch checked_patch(const FcddAugment& a, const SamplePlan& plan, const F
                                  foreground_of(a.supervision, images[plan.image], bytes));
   check_image(store, donors[patch.donor], patch.donor, apart ? "exposure" : "images");
   return patch;
+}
+
+// Whether exposure images replace samples, which then may have the exposure images' extents.
+inline bool replaces_by_exposure(const FcddSupervision& s) {
+  return s.mode == FCDD_NOISE && s.source == FCDD_EXPOSURE;
 }
 
 // Pixels of the largest image of a store: what scratch memory must hold.

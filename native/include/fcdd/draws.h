@@ -46,6 +46,7 @@ struct SamplePlan {
   int32_t image;     // in the store
   int32_t mode;      // FcddSupervisionMode of this sample; FCDD_UNSUPERVISED: the image as it is
   int32_t exposure;  // image of the exposure store, or -1
+  int32_t own_size;  // the sample has the extents of its exposure image, not of its image
   DrawKey anomaly;   // of the draws that make the anomaly
   DrawKey key;       // of all others
   Placement place;
@@ -160,10 +161,16 @@ FCDD_SHARED constexpr bool crop_fits(const FcddPipeline& p, const FcddImage& ima
          resized_width(p, image.width) + 2 * int64_t{p.pad} >= p.width;
 }
 
+// Whether an exposure image can stand for a sample as it is: a crop inside it, without padding.
+FCDD_SHARED constexpr bool keeps_size(const FcddPipeline& p, const FcddImage& exposure) {
+  return resized_height(p, exposure.height) >= p.height && resized_width(p, exposure.width) >= p.width;
+}
+
 // The decisions for sample i of the batch. `order` is null for the identity; it has an index of 0 or more for
-// the sample. Whether the sizes fit is still to be checked.
+// the sample. `exposure` are the images of the exposure store, where there is one. Whether the sizes fit is
+// still to be checked.
 FCDD_SHARED constexpr SamplePlan plan_sample(const FcddAugment& a, const FcddImage* images,
-                                             const int32_t* order, int32_t i) {
+                                             const FcddImage* exposure, const int32_t* order, int32_t i) {
   const FcddSupervision& s = a.supervision;
   SamplePlan plan = {};
   const uint32_t position = a.first + static_cast<uint32_t>(i);
@@ -187,7 +194,9 @@ FCDD_SHARED constexpr SamplePlan plan_sample(const FcddAugment& a, const FcddIma
           static_cast<int32_t>(below_from_bits(exposure_bits, static_cast<uint32_t>(a.exposure.count)));
     }
   }
-  const FcddImage& image = images[plan.image];
+  plan.own_size =
+      plan.mode == FCDD_NOISE && plan.exposure >= 0 && keeps_size(a.pipeline, exposure[plan.exposure]);
+  const FcddImage& image = plan.own_size ? exposure[plan.exposure] : images[plan.image];
   plan.place = draw_placement(a.pipeline, plan.key, image.height, image.width);
   plan.jitter = draw_jitter(a.pipeline, plan.key);
   if (a.pipeline.noise_sigma > 0) {

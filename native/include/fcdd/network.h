@@ -155,7 +155,8 @@ struct TrainerOptions {
   const ImageStore* exposure = nullptr;
   FcddPipeline pipeline{};
   FcddSupervision supervision{};
-  int repeat = 1;  // the list of images is this many times as long (MVTec: 10)
+  int repeat = 1;         // the list of images is this many times as long (MVTec: 10)
+  int nominal_label = 0;  // 1: labels and masks of the data are swapped (augment.h)
   uint64_t seed = 0;
 };
 

@@ -145,7 +145,10 @@ AugmentCase random_case(std::mt19937& random) {
   const FcddPipeline p = random_pipeline(random);
   AugmentCase c = case_of(p, several_sizes(random, uniform(random, 0, 1) * 2 + 1, p.height, p.width, 0),
                           uniform(random, 0, 3), uniform(random, 0, 8), random());
-  c.exposure = several_sizes(random, uniform(random, 0, 1) * 2 + 1, 1, 1, uniform(random, 0, 1));
+  // As often of any size as with room for the crop.
+  const bool roomy = uniform(random, 0, 1) != 0;
+  c.exposure = several_sizes(random, uniform(random, 0, 1) * 2 + 1, roomy ? p.height : 1, roomy ? p.width : 1,
+                             uniform(random, 0, 1));
   FcddAugment& s = c.settings;
   const bool malformed = s.supervision.mode != FCDD_NOISE;
   if (!malformed && is_patch(s.supervision.source)) s.supervision.mode = FCDD_MALFORMED;
@@ -155,6 +158,7 @@ AugmentCase random_case(std::mt19937& random) {
   }
   s.supervision.offline = uniform(random, 0, 1);
   s.supervision.grey = uniform(random, 0, 1);
+  s.nominal_label = uniform(random, 0, 1);
   s.batch = uniform(random, 1, 5);
   s.first = static_cast<uint32_t>(uniform(random, 0, 20));
   s.normals = uniform(random, 1, 24);

@@ -30,6 +30,7 @@ TEST(cuda_augment_every_source_and_mode) {
           c.exposure = pictures(channels, 3, 41, 37, 1, source == FCDD_EXPOSURE && offline);
           c.settings.supervision.offline = offline;
           c.settings.supervision.grey = offline;
+          c.settings.nominal_label = (source + mode + offline) % 2;
           c.settings.normals = 13;  // the batch holds positions on both sides
           check_augment_case(std::string(source_names[source]) + " " + mode_names[mode] +
                                  (offline ? " offline" : "") + " " + std::to_string(channels),
