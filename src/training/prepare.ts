@@ -14,6 +14,8 @@ import { FcddError } from '../errors.js';
 import { heldOut } from '../evaluation/threshold.js';
 import { architecture } from '../models/index.js';
 import { isSynthetic, type RunConfig } from './config.js';
+import { runLayers } from './layers.js';
+import { initialiseNetwork, openRunWeights, type RunWeights } from './weights.js';
 
 /** Everything a run needs before its first step: data on the device, constants, network, trainer. */
 export interface PreparedRun extends Disposable {
@@ -27,6 +29,8 @@ export interface PreparedRun extends Disposable {
   supervision: Supervision;
   pixelwise: boolean;
   network: Network;
+  /** What the network started from; null: random values. */
+  weights: RunWeights | null;
   trainer: Trainer;
   /** Data and method settings: what a checkpoint must share with the run that continues it. */
   fingerprint: string;
@@ -60,12 +64,14 @@ export async function openRunData(
   return openDataSet(config.dataset, open);
 }
 
-/** @throws FcddError for anything that does not fit: data, options, memory */
+/** @throws FcddError for anything that does not fit: data, options, weights, memory */
 export async function prepareRun(
-  config: RunConfig,
+  given: RunConfig,
   device: Device,
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
+  const weights = await openRunWeights(given);
+  const config = weights ? { ...given, weightsSha256: weights.info.sha256 } : given;
   const dataset = withDrawnAnomalies(await openRunData(config, options), config, options);
   const { training, held } = splitHeldOut(dataset, config);
   const exposure = await openRunExposure(config, dataset, options);
@@ -87,7 +93,7 @@ export async function prepareRun(
       test: withConstants(neutral.test, config.preprocessing, normalisation),
     };
     const network = keep(createNetwork(config, device, pipelines.train));
-    await network.initialise(config.seed);
+    await initialiseNetwork(network, config.seed, weights);
     const supervision = supervisionOf(config, dataset);
     const pixelwise = isPixelwise(config, dataset);
     const trainer = keep(
@@ -115,6 +121,7 @@ export async function prepareRun(
       supervision,
       pixelwise,
       network,
+      weights,
       trainer,
       fingerprint: fingerprint(config, training.images, exposure),
       storeBytes: training.images.bytes.length + (exposure?.bytes.length ?? 0),
@@ -197,7 +204,7 @@ function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): N
     );
   }
   const { channels, height, width } = pipeline;
-  return device.createNetwork(net.layers({ bias: config.bias }), { channels, height, width });
+  return device.createNetwork(runLayers(config), { channels, height, width });
 }
 
 function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
@@ -220,6 +227,7 @@ const notMethod = new Set([
   'precision',
   'memoryBudget',
   'threads',
+  'weights', // weightsSha256 says what they are
   'evaluateAt',
   'saveMaps',
   'dumpStep',

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describeDevice, openDevice } from '../engine/index.js';
 import type { Device, DeviceName, Precision } from '../engine/types.js';
 import { FcddError, isAbort } from '../errors.js';
+import { listWeights } from '../weights/cache.js';
 import { type Position, readCheckpoint, restoreCheckpoint } from './checkpoint.js';
 import { checkOptions, type RunConfig, resolveConfig, type TrainOptions } from './config.js';
 import { dumpStep } from './dump.js';
@@ -72,7 +73,7 @@ export async function train(options: TrainOptions = {}, hooks: TrainHooks = {}):
   });
   const out = folder ?? (await createRunFolder(hooks.out, `${config.dataset}-${run.dataset.className}`));
   for (const line of run.dataset.summary) hooks.onNote?.(line);
-  if (!resumed) await writeJson(out, runFiles.config, { ...config, versions: versions(device.info) });
+  if (!resumed) await writeJson(out, runFiles.config, { ...run.config, versions: versions(device.info) });
   const start = resumed ? await continueFrom(out, run, device, hooks) : startPosition(run, device.info);
   if (start.finished) return await alreadyFinished(out, run, start, hooks);
   await announce(run, hooks);
@@ -124,7 +125,7 @@ interface Opened {
 }
 
 async function newRun(options: TrainOptions, hooks: TrainHooks): Promise<Opened> {
-  const { config, notes } = resolveConfig(options);
+  const { config, notes } = resolveConfig(options, (await listWeights()).weights);
   for (const note of notes) hooks.onNote?.(note);
   // Refuse an occupied folder before minutes go into loading data.
   const folder = hooks.out === undefined ? undefined : await createRunFolder(hooks.out, '');
