@@ -23,9 +23,11 @@ export interface MatchedChain {
   bn: 'live' | 'folded';
   /** Channels of the image. */
   channels: number;
+  /** Exported in training mode: tracing has moved the running statistics. */
+  traced: boolean;
 }
 
-/** The graph is another network; `depth` layers fitted. */
+/** The graph is another network; `depth` things fitted before the first that did not. */
 export class ChainMismatch extends FcddError {
   readonly depth: number;
 
@@ -60,6 +62,7 @@ class Matcher {
   #input: number | undefined;
   #depth = 0;
   #norms = { live: 0, folded: 0 };
+  #traced = false;
 
   constructor(graph: OnnxGraph, layers: readonly Layer[], what: string) {
     this.#graph = graph;
@@ -80,14 +83,11 @@ class Matcher {
 
   match(): MatchedChain {
     this.#at = this.#image();
-    for (const layer of this.#layers) {
-      this.#layer(layer);
-      this.#depth++;
-    }
+    for (const layer of this.#layers) this.#layer(layer);
     if (this.#norms.live > 0 && this.#norms.folded > 0)
       throw this.#differs('some of its batch normalisations are folded into convolutions and some are not');
     const bn = this.#norms.folded > 0 ? 'folded' : 'live';
-    return { bindings: this.#bindings, bn, channels: this.#input! };
+    return { bindings: this.#bindings, bn, channels: this.#input!, traced: this.#traced };
   }
 
   /** The graph's input that is no weight: older exporters list weights as inputs too. */
@@ -147,8 +147,8 @@ class Matcher {
     const weight = this.#weights(node, 1, 'weights');
     const [filters = 0, fanIn = 0, height, width] = weight.shape;
     const { kernel, stride = 1, padding = 0 } = layer;
-    this.#equal(node, 'filters', filters, layer.filters);
     this.#equal(node, 'kernel', `${height}×${width}`, `${kernel}×${kernel}`);
+    this.#equal(node, 'filters', filters, layer.filters);
     this.#equal(node, 'input channels', fanIn, this.#channels ?? fanIn);
     this.#equal(node, 'groups', node.attributes.get('group')?.int ?? 1, 1);
     this.#window(node, { kernel, stride, padding });
@@ -171,6 +171,8 @@ class Matcher {
 
   #batchnorm(layer: Extract<Layer, { kind: 'batchnorm' }>, node: GraphNode): void {
     this.#near(node, 'epsilon', node.attributes.get('epsilon')?.float ?? 1e-5, layer.eps ?? 1e-5);
+    // Up to operator set 13 training mode shows in further outputs, later in an attribute.
+    this.#traced ||= node.outputs.length > 1 || node.attributes.get('training_mode')?.int === 1;
     const channels = this.#channels ?? 0;
     for (const [index, name] of ['weight', 'bias', 'running_mean', 'running_var'].entries()) {
       const source = this.#weights(node, index + 1, name);
@@ -229,6 +231,7 @@ class Matcher {
   }
 
   #equal(node: GraphNode, what: string, found: number | string, expected: number | string): void {
+    this.#depth++;
     if (found === expected) return;
     throw this.#differs(`${title(node)} has ${what} ${found}, expected ${expected}`);
   }

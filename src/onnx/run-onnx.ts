@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { runChild } from '../child.js';
 import { writeFileAtomic } from '../files.js';
 
 /** Runs an ONNX model once with onnxruntime-node, an optional peer dependency, in a child process. */
@@ -12,8 +11,6 @@ export type OnnxOutcome =
   | { ran: true; outputs: Map<string, { shape: number[]; data: Float32Array }> }
   /** The runtime is not installed, or failed: why. */
   | { ran: false; reason: string };
-
-const patience = 120_000;
 
 /** The runtime's entry file; undefined where it is not installed. */
 function runtimePath(): string | undefined {
@@ -40,10 +37,10 @@ export async function runOnnx(
     ) as [string, string, string];
     await writeFileAtomic(modelPath, model);
     await writeFileAtomic(imagePath, new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength));
-    const answer = await inChild([runtime, modelPath, imagePath, shape.join('x'), output]);
-    if (typeof answer === 'string') return { ran: false, reason: answer };
+    const answer = await runChild('onnx/ort-child', [runtime, modelPath, imagePath, shape.join('x'), output]);
+    if (typeof answer === 'string') return { ran: false, reason: `onnxruntime-node: ${answer}` };
     const outputs = new Map<string, { shape: number[]; data: Float32Array }>();
-    for (const [name, dims] of Object.entries(answer)) {
+    for (const [name, dims] of Object.entries(answer as Record<string, number[]>)) {
       const bytes = await readFile(`${output}.${name}`);
       const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
       outputs.set(name, { shape: dims, data: new Float32Array(copy as ArrayBuffer) });
@@ -52,32 +49,4 @@ export async function runOnnx(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Shapes of the outputs, or what became of the process. */
-function inChild(args: string[]): Promise<Record<string, number[]> | string> {
-  // Built beside this file; when the sources run themselves (tests), the build's copy is used.
-  const script = fileURLToPath(
-    import.meta.url.endsWith('.ts')
-      ? new URL('../../dist/onnx/ort-child.js', import.meta.url)
-      : new URL('./ort-child.js', import.meta.url),
-  );
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk) => (stdout += chunk));
-    child.stderr.on('data', (chunk) => (stderr += chunk));
-    const timer = setTimeout(() => child.kill('SIGKILL'), patience);
-    child.on('error', (error) => resolve(`onnxruntime-node could not be started: ${error.message}`));
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      try {
-        resolve(JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, number[]>);
-      } catch {
-        const reason = stderr.split('\n').find((line) => /error/i.test(line)) ?? '';
-        resolve(`onnxruntime-node failed (${signal ?? `exit ${code}`}) ${reason}`.trim());
-      }
-    });
-  });
 }

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { trainingDefaults } from '../data/index.js';
 import type { TrainingDefaults } from '../data/types.js';
 import { FcddError } from '../errors.js';
-import { architecture } from '../models/index.js';
 import type { WeightsInfo } from '../weights/types.js';
 import { runLayers } from './layers.js';
 import { defaultModel, defaultWeights } from './weights-default.js';

@@ -146,17 +146,27 @@ export async function writeWeights(
       hint: `choose another --name, or delete ${taken.path}`,
     });
   }
-  const { architecture, channels, bn, tensors } = backbone;
-  const info: WeightsInfo = { ...given, architecture, channels, bn, sha256 };
   const path = join(weightsFolder(), `${given.name}-${sha256.slice(0, 16)}.safetensors`);
   await mkdir(weightsFolder(), { recursive: true }).catch((cause) => {
     throw diskError(weightsFolder(), cause);
   });
+  const info = await saveWeights(path, backbone, given);
+  return { info: { ...info, path, bytes: (await stat(path)).size }, existed: false };
+}
+
+/** Writes one weights file, which readCached reads. */
+export async function saveWeights(
+  path: string,
+  backbone: Backbone,
+  given: Pick<WeightsInfo, 'name' | 'source' | 'recoveredFrom'>,
+): Promise<WeightsInfo> {
+  const { architecture, channels, bn, tensors } = backbone;
+  const info: WeightsInfo = { ...given, architecture, channels, bn, sha256: contentHash(backbone) };
   await writeSafetensors(path, tensors, {
     format: 'pt',
     [metadataKey]: JSON.stringify({ format: 1, ...info }),
   });
-  return { info: { ...info, path, bytes: (await stat(path)).size }, existed: false };
+  return info;
 }
 
 async function isWhole(path: string): Promise<boolean> {

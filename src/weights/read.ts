@@ -32,7 +32,7 @@ export async function readWeights(
   return { backbone, source: { file: basename(path), sha256: await fileHash(path), format } };
 }
 
-/** The first of `candidates` that the file fits; the error is about the one that fitted furthest. */
+/** The first of `candidates` that the file fits; the error is about the one that fitted furthest (the last of them). */
 export async function readBackbone(
   path: string,
   format: WeightsSource['format'],
@@ -45,7 +45,7 @@ export async function readBackbone(
         return await read(candidate);
       } catch (error) {
         if (!(error instanceof ChainMismatch)) throw error;
-        if (!nearest || error.depth > nearest.depth) nearest = error;
+        if (!nearest || error.depth >= nearest.depth) nearest = error;
       }
     }
     throw new FcddError('FCDD_BAD_MODEL', `${path} cannot be imported: ${nearest?.message}`, {

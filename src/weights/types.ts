@@ -25,6 +25,8 @@ export interface Backbone {
   layers: Layer[];
   /** float32, as our layers name them. */
   tensors: Map<string, Tensor>;
+  /** What its user should know of the file. */
+  remark?: string;
 }
 
 /** What is known of weights without reading them. */

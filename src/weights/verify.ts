@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runChild } from '../child.js';
 import { openDevice } from '../engine/index.js';
 import type { Layer } from '../engine/types.js';
 import { FcddError } from '../errors.js';
@@ -5,6 +9,7 @@ import type { Tensor } from '../models/safetensors.js';
 import { runOnnx } from '../onnx/run-onnx.js';
 import { writeChain } from '../onnx/write-chain.js';
 import { blockOutputs } from './activations.js';
+import { saveWeights } from './cache.js';
 import type { Backbone } from './types.js';
 
 /**
@@ -22,13 +27,41 @@ export type Verification =
     }
   | { verified: false; reason: string };
 
-/** Enough for every net's pools, and little memory: an import of 531 MB stays below 200. */
+/** Enough for every net's pools. */
 const size = 64;
 /** Two float32 implementations end 1e-7 to 1e-5 apart; a wrong tensor or setting ends far beyond this. */
 const furthest = 1e-3;
 
-/** @throws FcddError FCDD_BAD_MODEL when the two differ: the weights were not understood */
+/**
+ * The comparison in a process of its own: the engine's packed weights would double the memory of an import.
+ * @throws FcddError FCDD_BAD_MODEL when the two differ: the weights were not understood
+ */
 export async function verifyBackbone(backbone: Backbone): Promise<Verification> {
+  const folder = await mkdtemp(join(tmpdir(), 'fcdd-verify-'));
+  try {
+    const path = join(folder, 'weights.safetensors');
+    await saveWeights(path, backbone, { name: 'verify', source: { file: '', sha256: '', format: 'onnx' } });
+    const answer = await runChild('weights/verify-child', [path]);
+    return refuseFar(
+      typeof answer === 'string' ? { verified: false, reason: answer } : (answer as Verification),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function refuseFar(result: Verification): Verification {
+  if (!result.verified || (result.features < furthest && result.map < furthest)) return result;
+  const { features, map } = result;
+  throw new FcddError(
+    'FCDD_BAD_MODEL',
+    `the imported layers differ from onnxruntime-node: features ${features}, map ${map} (relative)`,
+    { hint: 'please report this file; --no-verify imports it all the same' },
+  );
+}
+
+/** The comparison itself. */
+export async function compareWithRuntime(backbone: Backbone): Promise<Verification> {
   const { channels } = backbone;
   const pixels = waves(size * size * channels);
   const { layers, tensors } = withHead(backbone);
@@ -51,12 +84,7 @@ export async function verifyBackbone(backbone: Backbone): Promise<Verification> 
   for (const { name } of network.tensors) await network.set(name, tensors.get(name)!.data as Float32Array);
   const { low } = await network.infer(pixels, { low: true });
   const map = distance(low!, z.data.map(pseudoHuber));
-  if (features < furthest && map < furthest) return { verified: true, features, map };
-  throw new FcddError(
-    'FCDD_BAD_MODEL',
-    `the imported layers differ from onnxruntime-node: features ${features.toExponential(1)}, map ${map.toExponential(1)} (relative)`,
-    { hint: 'please report this file; --no-verify imports it all the same' },
-  );
+  return { verified: true, features, map };
 }
 
 const pseudoHuber = (z: number): number => (z * z) / (Math.sqrt(z * z + 1) + 1);
@@ -91,9 +119,9 @@ function toPlanes(data: ArrayLike<number>, pixels: number, channels: number): Fl
   return planes;
 }
 
-/** ‖a − b‖ / ‖b‖; infinite when they cannot be compared. */
+/** ‖a − b‖ / ‖b‖; the largest number when they cannot be compared (JSON knows no infinity). */
 export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  if (a.length !== b.length) return Number.MAX_VALUE;
   let difference = 0;
   let norm = 0;
   for (let i = 0; i < a.length; i++) {
@@ -101,5 +129,5 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
     norm += b[i]! ** 2;
   }
   const relative = Math.sqrt(difference) / (Math.sqrt(norm) || 1);
-  return Number.isNaN(relative) ? Number.POSITIVE_INFINITY : relative;
+  return Number.isFinite(relative) ? relative : Number.MAX_VALUE;
 }
