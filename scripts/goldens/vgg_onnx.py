@@ -53,12 +53,18 @@ def prepare(model, x):
             fill(module.bias, f"{name}.bias", 0.25, 0)
             module.weight.data[::3] *= -1
             module.momentum = None
+    counts = {}
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.register_forward_pre_hook(lambda m, inputs: counts.update({m: inputs[0].numel() / m.num_features}))
     model.double().train()
     with torch.no_grad():
         model(x)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1
+    for norm in norms:
+        # The biased variance, so that inference on these images is what the batch statistics gave.
+        norm.running_var *= (counts[norm] - 1) / counts[norm]
+        norm.momentum = 0.1
+        norm._forward_pre_hooks.clear()
     return model.float().eval()
 
 

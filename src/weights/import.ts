@@ -51,6 +51,7 @@ export async function importWeights(
     path,
     options.as === undefined ? {} : { as: options.as },
   );
+  if (read.remark) hooks.onNote?.(read.remark);
   const recovered = options.recoverBn === undefined ? null : await recover(read, options.recoverBn, hooks);
   const backbone = recovered?.backbone ?? read;
   const verification = options.verify === false ? null : await verifyBackbone(backbone);

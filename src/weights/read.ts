@@ -59,8 +59,12 @@ export async function readBackbone(
   return withOnnxGraph(path, (graph) => attempt((candidate) => fromGraph(path, graph, candidate)));
 }
 
+const inTrainingMode =
+  'the file was exported in training mode (TrainingMode.TRAINING), which moves the running statistics a little while it ' +
+  'traces; TrainingMode.PRESERVE with model.eval() leaves them as they were';
+
 async function fromGraph(path: string, graph: OnnxGraph, { name, layers }: Candidate): Promise<Backbone> {
-  const { bindings, bn, channels } = matchChain(graph, layers, name);
+  const { bindings, bn, channels, traced } = matchChain(graph, layers, name);
   const tensors = new Map<string, Tensor>();
   for (const { tensor, shape, source } of bindings) {
     const count = shape.reduce((product, extent) => product * extent, 1);
@@ -68,7 +72,14 @@ async function fromGraph(path: string, graph: OnnxGraph, { name, layers }: Candi
     checkValues(path, tensor, data);
     tensors.set(tensor, { shape, data });
   }
-  return { architecture: name, channels, bn, layers: bn === 'live' ? layers : withoutNorms(layers), tensors };
+  return {
+    architecture: name,
+    channels,
+    bn,
+    layers: bn === 'live' ? layers : withoutNorms(layers),
+    tensors,
+    ...(traced ? { remark: inTrainingMode } : {}),
+  };
 }
 
 const headBytes = 64;
