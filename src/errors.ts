@@ -26,6 +26,7 @@ export type FcddErrorCode =
   | 'FCDD_OUT_OF_MEMORY'
   | 'FCDD_DEVICE'
   | 'FCDD_DISK'
+  | 'FCDD_NETWORK'
   | 'FCDD_ABORTED'
   | 'FCDD_USAGE';
 

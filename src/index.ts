@@ -28,3 +28,19 @@ export {
 export type { Metrics } from './training/figures.js';
 export type { TrainingProgress } from './training/loop.js';
 export { type TrainHooks, type TrainResult, train } from './training/train.js';
+export {
+  type BatchNormState,
+  type CachedWeights,
+  type ImportHooks,
+  type ImportOptions,
+  type ImportResult,
+  importWeights,
+  listWeights,
+  type PullHooks,
+  type PullOptions,
+  type PullResult,
+  pullWeights,
+  verifyWeights,
+  type WeightsInfo,
+  weightsFolder,
+} from './weights/index.js';

@@ -10,6 +10,7 @@ import { models } from './models.js';
 import { exitCodes, failWith } from './output.js';
 import { predict } from './predict.js';
 import { train } from './train.js';
+import { weights } from './weights.js';
 
 /** `fcdd-native <command>`: one file per command, which prints and never computes. */
 async function main(): Promise<void> {
@@ -23,6 +24,7 @@ async function main(): Promise<void> {
     .command(predict)
     .command(data)
     .command(models)
+    .command(weights)
     .command(bench)
     .command(doctor)
     .demandCommand(1, 'Name a command. The first to try is: fcdd-native train')

@@ -91,7 +91,23 @@ const options = {
     choices: architectures.map((a) => a.name),
     describe: 'architecture; fcdd-native models describes them',
   },
-  weights: { group: method, choices: ['random'], describe: 'random: let a VGG net start from scratch' },
+  weights: {
+    group: method,
+    type: 'string',
+    describe:
+      'what to start from: a name in the cache (fcdd-native weights list), a file, or random [default: the cached VGG11 for vgg11 and vgg11-f]',
+  },
+  'freeze-until': {
+    group: method,
+    type: 'string',
+    describe: 'no gradient up to this layer and what follows it, e.g. features.14 or conv2 (as vgg11-f does)',
+  },
+  'frozen-bn': {
+    group: method,
+    choices: ['live', 'fixed'],
+    describe:
+      'batch normalisation of frozen layers: on batch statistics, as published, or folded in [default: live]',
+  },
   bias: { group: method, type: 'boolean', describe: 'biases and affine batch normalisation (--no-bias)' },
   objective: {
     group: method,
@@ -109,7 +125,11 @@ const options = {
     describe: 'width of the Gaussian that upsamples heatmaps, in pixels',
   },
   quantile: { group: method, type: 'number', describe: 'heatmap value shown as full red, as a quantile' },
-  epochs: { group: optimisation, type: 'number', describe: 'passes over the training images' },
+  epochs: {
+    group: optimisation,
+    type: 'number',
+    describe: 'passes over the training images; 0 evaluates the untouched network',
+  },
   'batch-size': { group: optimisation, type: 'number', describe: 'images per step' },
   optimizer: { group: optimisation, choices: ['sgd', 'adam'], describe: 'SGD has Nesterov momentum 0.9' },
   lr: { group: optimisation, type: 'number', describe: 'initial learning rate' },
@@ -152,7 +172,7 @@ const options = {
   'evaluate-at': {
     group: results,
     type: 'string',
-    describe: 'epochs with test figures of their own, e.g. 1,2,3,5,8',
+    describe: 'epochs with test figures of their own, e.g. 0,1,2,3,5,8 (0: before the first step)',
   },
   select: {
     group: results,
@@ -233,7 +253,7 @@ const camelCase = (key: string): string =>
 
 function epochList(text: string): number[] {
   const epochs = text.split(',').map((part) => Number(part.trim()));
-  if (epochs.every((epoch) => Number.isInteger(epoch) && epoch > 0)) return epochs;
+  if (epochs.every((epoch) => Number.isInteger(epoch) && epoch >= 0)) return epochs;
   throw new FcddError('FCDD_USAGE', `--evaluate-at: expected epochs such as 1,2,5, received "${text}"`);
 }
 

@@ -49,6 +49,15 @@ const metadataSchema = z.object({
   format: z.literal(1),
   architecture: z.string(),
   layers: z.array(layerSchema).min(1).max(1000),
+  /** What training started from; absent: random values in all layers. */
+  start: z
+    .object({
+      /** SHA-256 of the imported weights' content, and the state of their batch normalisation. */
+      weights: z.object({ sha256: z.string(), bn: z.string() }).nullable(),
+      freezeUntil: z.string().optional(),
+      frozenBn: z.string().optional(),
+    })
+    .optional(),
   input: z.object({ channels, height: extent, width: extent }),
   dataset: z.string(),
   className: z.string(),
@@ -101,7 +110,12 @@ const metadataSchema = z.object({
  * Pipeline of a model file: without the random stages, which inference does not have. With
  * exactOptionalPropertyTypes a parsed optional may be undefined, so the type is written by hand.
  */
-export interface ModelMetadata extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline'> {
+export interface ModelMetadata extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline' | 'start'> {
+  start?: {
+    weights: { sha256: string; bn: string } | null;
+    freezeUntil?: string;
+    frozenBn?: string;
+  };
   layers: Layer[];
   pipeline: {
     height: number;

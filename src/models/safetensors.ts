@@ -1,13 +1,15 @@
 import { open, stat } from 'node:fs/promises';
 import { FcddError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
+import { toFloat32 } from './half.js';
 
 /**
  * The safetensors format: 8 bytes little-endian length, a JSON header, raw little-endian data. Read with every bound
  * checked, because model files come from strangers; written whole or not at all.
  */
 
-export type TensorType = 'F32' | 'F64' | 'U8' | 'I64';
+/** F16 is only read, as float32. */
+export type TensorType = 'F32' | 'F64' | 'F16' | 'U8' | 'I64';
 export type TensorData = Float32Array | Float64Array | Uint8Array | BigInt64Array;
 
 export interface Tensor {
@@ -23,6 +25,7 @@ export interface SafetensorsFile {
 const types: Record<TensorType, { bytes: number; make: (buffer: ArrayBuffer) => TensorData }> = {
   F32: { bytes: 4, make: (buffer) => new Float32Array(buffer) },
   F64: { bytes: 8, make: (buffer) => new Float64Array(buffer) },
+  F16: { bytes: 2, make: (buffer) => toFloat32(new Uint16Array(buffer)) },
   U8: { bytes: 1, make: (buffer) => new Uint8Array(buffer) },
   I64: { bytes: 8, make: (buffer) => new BigInt64Array(buffer) },
 };
@@ -65,11 +68,17 @@ export async function writeSafetensors(
   await writeFileAtomic(path, [head, ...parts]);
 }
 
+export interface ReadOptions {
+  /** Names of the tensors to read; the others cost nothing, and may be of any type. Default: all. */
+  keep?: (name: string) => boolean;
+}
+
 /**
- * Reads a whole file.
+ * Reads a file, tensor by tensor.
  * @throws FcddError FCDD_NOT_FOUND, or FCDD_BAD_MODEL naming the file and what is wrong with it.
  */
-export async function readSafetensors(path: string): Promise<SafetensorsFile> {
+export async function readSafetensors(path: string, options: ReadOptions = {}): Promise<SafetensorsFile> {
+  const keep = options.keep ?? (() => true);
   const bad = (reason: string): FcddError =>
     new FcddError('FCDD_BAD_MODEL', `${path} is not a usable safetensors file: ${reason}`);
   const size = await fileSize(path);
@@ -84,7 +93,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
     if (8 + headerBytes > size) throw bad('it ends inside the header: the file is truncated');
     const header = Buffer.alloc(headerBytes);
     await file.read(header, 0, headerBytes, 8);
-    const { entries, metadata } = parseHeader(header, size - 8 - headerBytes, bad);
+    const { entries, metadata } = parseHeader(header, size - 8 - headerBytes, keep, bad);
     const tensors = new Map<string, Tensor>();
     for (const { name, type, shape, begin, end } of entries) {
       const buffer = new ArrayBuffer(end - begin);
@@ -122,6 +131,7 @@ type Bad = (reason: string) => FcddError;
 function parseHeader(
   header: Buffer,
   dataBytes: number,
+  keep: (name: string) => boolean,
   bad: Bad,
 ): { entries: Entry[]; metadata: Record<string, string> } {
   let parsed: unknown;
@@ -136,6 +146,7 @@ function parseHeader(
   const metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(parsed)) {
     if (name !== '__metadata__') {
+      if (!keep(name)) continue;
       entries.push(parseEntry(name, value, dataBytes, bad));
       continue;
     }
@@ -152,7 +163,7 @@ function parseEntry(name: string, value: unknown, dataBytes: number, bad: Bad): 
   const natural = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0;
   if (typeof entry !== 'object' || entry === null) throw bad(`tensor "${name}" has no description`);
   if (typeof entry.dtype !== 'string' || !Object.hasOwn(types, entry.dtype)) {
-    throw bad(`tensor "${name}" has type ${String(entry.dtype)}; F32, F64, U8 and I64 are understood`);
+    throw bad(`tensor "${name}" has type ${String(entry.dtype)}; F32, F64, F16, U8 and I64 are understood`);
   }
   if (!Array.isArray(entry.shape) || !entry.shape.every(natural))
     throw bad(`tensor "${name}" has a wrong shape`);

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { trainingDefaults } from '../data/index.js';
 import type { TrainingDefaults } from '../data/types.js';
 import { FcddError } from '../errors.js';
-import { architecture } from '../models/index.js';
+import type { WeightsInfo } from '../weights/types.js';
+import { runLayers } from './layers.js';
+import { defaultModel, defaultWeights } from './weights-default.js';
 
 /**
  * A run is one configuration object: what the user chose, completed by the data set's defaults (report, section 3).
@@ -43,14 +45,21 @@ export const trainOptionsSchema = z
     confettiColour: z.enum(['auto', 'rgb', 'grey']),
     model: z.string(),
     bias: z.boolean(),
-    /** 'random' allows a VGG net to start from random weights. */
-    weights: z.literal('random'),
+    /** Weights to start from: a name in the cache, a file, or 'random' (what a VGG net is never without being told). */
+    weights: z.string().min(1),
+    /** Pins their content; a run is not repeated with another. */
+    weightsSha256: z.string().regex(/^[0-9a-f]{64}$/),
+    /** The block of this layer and all before it get no gradient. */
+    freezeUntil: z.string().min(1),
+    /** fixed: the frozen layers have their batch normalisation folded in, instead of living on batch statistics. */
+    frozenBn: z.enum(['live', 'fixed']),
     objective: z.enum(['auto', 'sample', 'pixel']),
     preprocessing: z.enum(['lcnaug1', 'aug1']),
     resize: z.enum(['nearest', 'area']),
     referencePreprocessing: z.boolean(),
     bitRange: z.object({ low: z.number().int().min(0), high: z.number().int().positive() }),
-    epochs: z.number().int().positive().max(1_000_000),
+    /** 0: the untouched network is evaluated. */
+    epochs: z.number().int().min(0).max(1_000_000),
     batchSize: z.number().int().positive().max(65_536),
     optimizer: z.enum(['sgd', 'adam']),
     lr: z.number().positive(),
@@ -69,7 +78,8 @@ export const trainOptionsSchema = z
     /** Bytes that training may take besides the images. */
     memoryBudget: z.number().int().positive(),
     threads: z.number().int().positive().max(1024),
-    evaluateAt: z.array(z.number().int().positive()),
+    /** Epochs counted from 1; 0 is before the first step. */
+    evaluateAt: z.array(z.number().int().min(0)),
     /** Which epoch's weights become the model. */
     select: z.enum(['last', 'best']),
     saveMaps: z.boolean(),
@@ -112,30 +122,26 @@ const pick = <T>(chosen: T | undefined, fallback: T): T => chosen ?? fallback;
 
 /**
  * Completes options with the defaults of their data set.
+ * @param cached weights at hand: what mvtec and folder start from depends on them
  * @returns the configuration, and lines that tell a user about choices made for them
  * @throws FcddError FCDD_INVALID_ARGUMENT naming the option
  */
-export function resolveConfig(options: TrainOptions): { config: RunConfig; notes: string[] } {
+export function resolveConfig(
+  options: TrainOptions,
+  cached: readonly WeightsInfo[] = [],
+): { config: RunConfig; notes: string[] } {
   const checked = checkOptions(options);
   const dataset = pick(checked.dataset, 'demo');
   const defaults = trainingDefaults(dataset);
   const notes: string[] = [];
-  const model = checked.model ?? defaultModel(defaults, notes);
-  const net = architecture(model);
-  if (net.pretrained && checked.weights !== 'random') {
-    throw new FcddError(
-      'FCDD_INVALID_ARGUMENT',
-      `${model} starts from ImageNet weights, which this version cannot import`,
-      {
-        hint: 'use --model cnn224, or --weights random to train it from scratch all the same',
-      },
-    );
-  }
+  const model = checked.model ?? defaultModel(defaults.model, checked, cached, notes);
+  const weights = checked.weights ?? defaultWeights(model, checked, cached);
   const optimizer = pick(checked.optimizer, defaults.optimizer);
   const config: RunConfig = {
     ...checked,
     dataset,
     model,
+    ...(weights === undefined ? {} : { weights }),
     optimizer,
     supervise: pick(checked.supervise, checked.oe === undefined ? defaults.supervise : 'noise'),
     noise: pick(checked.noise, checked.oe === undefined ? defaults.noise : 'oe'),
@@ -161,6 +167,7 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
   };
   checkSupervision(config);
   checkProtocol(config);
+  runLayers(config); // refuses what cannot be frozen
   return { config, notes };
 }
 
@@ -173,13 +180,6 @@ export function checkOptions(options: unknown): TrainOptions {
   throw new FcddError('FCDD_INVALID_ARGUMENT', `option ${where}: ${issue.message}`, {
     hint: 'fcdd-native train --help lists the options',
   });
-}
-
-/** The published runs of mvtec and folder start from ImageNet weights; without them cnn224 is the sensible net. */
-function defaultModel(defaults: TrainingDefaults, notes: string[]): string {
-  if (!architecture(defaults.model).pretrained) return defaults.model;
-  notes.push(`model cnn224: the published ${defaults.model} needs ImageNet weights, which are not at hand`);
-  return 'cnn224';
 }
 
 /** A learning rate belongs to its optimiser: a user who changes one gets the usual rate of the other. */

@@ -4,7 +4,7 @@ import type { Device, Network, StoredImages } from '../engine/types.js';
 import { baselineScores } from '../evaluation/baselines.js';
 import { rocAuc } from '../evaluation/roc.js';
 import { sortedSummary } from '../evaluation/threshold.js';
-import { architecture, type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
+import { type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
 import { heatmapScale } from '../reports/normalise.js';
 import { captureCheckpoint, writeCheckpoint } from './checkpoint.js';
 import {
@@ -23,6 +23,7 @@ import { mapOf, type Scored, scoredSubset, scoreImages } from './scoring.js';
 import { restoreTensors, selectedOf } from './selection.js';
 import { scoreSynthetic } from './synthetic.js';
 import type { TrainHooks } from './train.js';
+import { initialiseNetwork } from './weights.js';
 
 /** Training images that stand in for held-out ones on the scale of heatmaps, where none were held out. */
 const SCALE_IMAGES = 300;
@@ -143,7 +144,8 @@ function modelMetadata(
   return {
     format: 1,
     architecture: config.model,
-    layers: architecture(config.model).layers({ bias: config.bias }),
+    layers: [...network.layers],
+    ...startOf(run),
     input: network.input as ModelMetadata['input'],
     dataset: dataset.name,
     className: dataset.className,
@@ -172,6 +174,19 @@ function modelMetadata(
   };
 }
 
+/** What the network started from, and what of it was frozen by request. */
+function startOf({ weights, config }: PreparedRun): Pick<ModelMetadata, 'start'> {
+  const { freezeUntil, frozenBn } = config;
+  if (weights === null && freezeUntil === undefined && frozenBn === undefined) return {};
+  return {
+    start: {
+      weights: weights ? { sha256: weights.info.sha256, bn: weights.info.bn } : null,
+      ...(freezeUntil === undefined ? {} : { freezeUntil }),
+      ...(frozenBn === undefined ? {} : { frozenBn }),
+    },
+  };
+}
+
 /** Image ROC-AUC of scores that know nothing of the method, and of this network before its first step. */
 async function baselineFigures(
   run: PreparedRun,
@@ -179,11 +194,8 @@ async function baselineFigures(
 ): Promise<Record<string, number | null> | null> {
   const { dataset, config, pipelines } = run;
   if (!dataset.test) return null;
-  using untrained = device.createNetwork(
-    architecture(config.model).layers({ bias: config.bias }),
-    run.network.input,
-  );
-  await untrained.initialise(config.seed);
+  using untrained = device.createNetwork(run.network.layers, run.network.input);
+  await initialiseNetwork(untrained, config.seed, run.weights);
   const scored = await scoreImages(device, untrained, dataset.test.images, pipelines.test, {
     sigma: config.sigma,
     maps: false,

@@ -30,7 +30,7 @@ export interface LoopOptions {
   deviceInfo: DeviceInfo;
   signal?: AbortSignal;
   onProgress?: (progress: TrainingProgress) => void;
-  /** Called at the end of the epochs in config.evaluateAt (counted from 1); the result goes into the checkpoint. */
+  /** Called at the end of the epochs in config.evaluateAt (0: before the first step); the result goes into the checkpoint. */
   evaluate: (epoch: number) => Promise<unknown>;
   /** The criterion of the network as it is, called at the end of every epoch with --select best. */
   scoreEpoch: () => Promise<number>;
@@ -88,6 +88,8 @@ export async function trainLoop(run: PreparedRun, start: Standing, options: Loop
   };
   const secondsSinceSave = (): number => (performance.now() - saved) / 1000;
 
+  await evaluateUntrained(run, position, options);
+  if (config.epochs === 0) await writeJson(options.folder, runFiles.history, position.history);
   while (position.epoch < config.epochs) {
     const lr = learningRate(config.lr, config.schedule, position.epoch);
     while (position.step < trainer.stepsPerEpoch) {
@@ -122,6 +124,12 @@ export async function trainLoop(run: PreparedRun, start: Standing, options: Loop
     }
   }
   return standing;
+}
+
+/** --evaluate-at 0: the network as it starts. */
+async function evaluateUntrained(run: PreparedRun, position: Position, options: LoopOptions): Promise<void> {
+  const untouched = position.epoch === 0 && position.step === 0 && position.evaluations.length === 0;
+  if (untouched && run.config.evaluateAt.includes(0)) position.evaluations.push(await options.evaluate(0));
 }
 
 /** The engine refuses a call that was aborted before its first step: then there is nothing to add. */

@@ -26,6 +26,8 @@ import { FcddError } from '../errors.js';
 import { heldOut } from '../evaluation/threshold.js';
 import { architecture } from '../models/index.js';
 import { isSynthetic, type RunConfig, trainsOnAnomalies } from './config.js';
+import { runLayers } from './layers.js';
+import { initialiseNetwork, openRunWeights, type RunWeights } from './weights.js';
 
 /** Everything a run needs before its first step: data on the device, constants, network, trainer. */
 export interface PreparedRun extends Disposable {
@@ -46,6 +48,8 @@ export interface PreparedRun extends Disposable {
   supervision: Supervision;
   pixelwise: boolean;
   network: Network;
+  /** What the network started from; null: random values. */
+  weights: RunWeights | null;
   trainer: Trainer;
   /** Data and method settings: what a checkpoint must share with the run that continues it. */
   fingerprint: string;
@@ -79,13 +83,15 @@ export async function openRunData(
   return openDataSet(config.dataset, open);
 }
 
-/** @throws FcddError for anything that does not fit: data, options, memory */
+/** @throws FcddError for anything that does not fit: data, options, weights, memory */
 export async function prepareRun(
   given: RunConfig,
   device: Device,
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
-  const drawn = withDrawnAnomalies(await openRunData(given, options), given, options);
+  const weights = await openRunWeights(given);
+  const pinned = weights ? { ...given, weightsSha256: weights.info.sha256 } : given;
+  const drawn = withDrawnAnomalies(await openRunData(pinned, options), pinned, options);
   const { dataset } = drawn;
   const config = withExposureLimit(drawn.config, dataset, options);
   refuseHeldOut(dataset, config);
@@ -109,7 +115,7 @@ export async function prepareRun(
       test: withConstants(neutral.test, config.preprocessing, normalisation),
     };
     const network = keep(createNetwork(config, device, pipelines.train));
-    await network.initialise(config.seed);
+    await initialiseNetwork(network, config.seed, weights);
     const supervision = supervisionOf(config, dataset);
     const pixelwise = isPixelwise(config, dataset);
     const trainer = keep(
@@ -141,6 +147,7 @@ export async function prepareRun(
       supervision,
       pixelwise,
       network,
+      weights,
       trainer,
       fingerprint: fingerprint(config, training.images, exposure),
       storeBytes: training.images.bytes.length + (exposure?.bytes.length ?? 0),
@@ -318,7 +325,7 @@ function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): N
     );
   }
   const { channels, height, width } = pipeline;
-  return device.createNetwork(net.layers({ bias: config.bias }), { channels, height, width });
+  return device.createNetwork(runLayers(config), { channels, height, width });
 }
 
 function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
@@ -348,6 +355,7 @@ const notMethod = new Set([
   'precision',
   'memoryBudget',
   'threads',
+  'weights', // weightsSha256 says what they are
   'evaluateAt',
   'saveMaps',
   'dumpStep',

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describeDevice, openDevice } from '../engine/index.js';
 import type { Device, DeviceName, Precision } from '../engine/types.js';
 import { FcddError, isAbort } from '../errors.js';
+import { listWeights } from '../weights/cache.js';
 import { type Position, readCheckpoint, restoreCheckpoint } from './checkpoint.js';
 import { checkOptions, type RunConfig, resolveConfig, type TrainOptions } from './config.js';
 import { dumpStep } from './dump.js';
@@ -129,7 +130,7 @@ interface Opened {
 }
 
 async function newRun(options: TrainOptions, hooks: TrainHooks): Promise<Opened> {
-  const { config, notes } = resolveConfig(options);
+  const { config, notes } = resolveConfig(options, (await listWeights()).weights);
   for (const note of notes) hooks.onNote?.(note);
   // Refuse an occupied folder before minutes go into loading data.
   const folder = hooks.out === undefined ? undefined : await createRunFolder(hooks.out, '');

@@ -34,6 +34,14 @@ export interface Tolerances {
   fiveStepsFloat64: number;
   fiveStepsFloat32Sgd: number;
   fiveStepsFloat32Adam: number;
+  foldFloat32: number;
+  halfPrecision: number;
+  /** Our engine beside onnxruntime, both float32. */
+  runtimeFloat32: number;
+  recoveredInference: number;
+  /** Of γ and β estimated from the images of the true statistics: ε is what is left out. */
+  recoveredNorm: number;
+  recoveredNormOtherImages: number;
 }
 
 function readJson(url: URL): unknown {
