@@ -88,7 +88,9 @@ Napi::Value DeviceWrap::create_store(const Napi::CallbackInfo& info) {
 Napi::Value DeviceWrap::op(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     require_open();
-    return run_op(info.Env(), device_, dispatcher_, read_text(info[0], "name"), info[1], info[2]);
+    const int calls =
+        info[3].IsUndefined() ? 0 : static_cast<int>(read_integer(info[3], "calls", 0, 1'000'000));
+    return run_op(info.Env(), device_, dispatcher_, read_text(info[0], "name"), info[1], info[2], calls);
   });
 }
 

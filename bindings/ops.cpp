@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "fcdd/ops.h"
+#include "fcdd/stopwatch.h"
 #include "fields.h"
 #include "results.h"
 
@@ -220,11 +221,23 @@ Napi::Value result_to_js(Napi::Env env, Result& result) {
   return object;
 }
 
+Napi::Value peaks(Napi::Env env, const std::shared_ptr<Device>& device,
+                  const std::shared_ptr<Dispatcher>& dispatcher) {
+  return dispatcher->promise<Result>(
+      env, nullptr,
+      [device]() -> Result {
+        const ops::Peaks measured = ops::measure_peaks(*device);
+        return {{"gflops", Values{measured.gflops}}, {"gigabytes", Values{measured.gigabytes}}};
+      },
+      result_to_js);
+}
+
 }  // namespace
 
 Napi::Value run_op(Napi::Env env, const std::shared_ptr<Device>& device,
                    const std::shared_ptr<Dispatcher>& dispatcher, const std::string& name,
-                   const Napi::Value& problem, const Napi::Value& operands) {
+                   const Napi::Value& problem, const Napi::Value& operands, int calls) {
+  if (name == "peaks") return peaks(env, device, dispatcher);
   for (const auto& [known, reader] : readers) {
     if (name != known) continue;
     Fields f(problem, "problem"), o(operands, "operands");
@@ -232,7 +245,14 @@ Napi::Value run_op(Napi::Env env, const std::shared_ptr<Device>& device,
     f.done();
     o.done();
     return dispatcher->promise<Result>(
-        env, nullptr, [device, work = std::move(work)] { return work(device); }, result_to_js);
+        env, nullptr,
+        [device, calls, work = std::move(work)] {
+          ops::Stopwatch watch(calls);
+          Result result = work(device);
+          if (calls > 0) result.push_back({"milliseconds", watch.milliseconds()});
+          return result;
+        },
+        result_to_js);
   }
   reject("the name of an operation", "name", '"' + name + '"');
 }

@@ -2,9 +2,11 @@
 // found.
 #include "fcdd/ops.h"
 
+#include <chrono>
 #include <string>
 
 #include "engine/transfer.h"
+#include "fcdd/stopwatch.h"
 
 namespace fcdd::ops {
 namespace {
@@ -63,6 +65,21 @@ class Bench {
   const FcddDeviceTable& table() const { return device_->table(); }
   FcddDevice* handle() const { return device_->handle(); }
   void check(FcddStatus status, const char* what) const { device_->check(status, what); }
+
+  // Runs a step once, or as often as a stopwatch asks for.
+  template <class Arguments>
+  void run(FcddStatus (*step)(FcddDevice*, const Arguments*), const Arguments& a, const char* what) const {
+    check(step(handle(), &a), what);
+    Stopwatch* watch = Stopwatch::current;
+    for (int i = 0; watch != nullptr && i < watch->calls(); i++) {
+      check(table().synchronise(handle()), what);
+      const auto begin = std::chrono::steady_clock::now();
+      check(step(handle(), &a), what);
+      check(table().synchronise(handle()), what);
+      const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
+      watch->record(spent.count());
+    }
+  }
 
  private:
   std::shared_ptr<Device> device_;
@@ -153,7 +170,7 @@ Conv conv2d(const std::shared_ptr<Device>& device, const FcddConvProblem& p, con
   a.slope = slope;
   a.sums = bench.doubles(sums ? static_cast<size_t>(p.batch) * 2 * p.filters : 0);
   a.workspace = conv_workspace(bench, p, FCDD_FORWARD);
-  bench.check(bench.table().conv_forward(bench.handle(), &a), "conv2d");
+  bench.run(bench.table().conv_forward, a, "conv2d");
   return {bench.take_real(a.y), bench.take_doubles(a.sums)};
 }
 
@@ -169,7 +186,7 @@ Values conv2d_input_grad(const std::shared_ptr<Device>& device, const FcddConvPr
   a.packed = pack(bench, p, FCDD_INPUT_GRAD, w);
   a.dx = bench.real(e.x);
   a.workspace = conv_workspace(bench, p, FCDD_INPUT_GRAD);
-  bench.check(bench.table().conv_input_grad(bench.handle(), &a), "conv2dInputGrad");
+  bench.run(bench.table().conv_input_grad, a, "conv2dInputGrad");
   return bench.take_real(a.dx);
 }
 
@@ -186,7 +203,7 @@ ConvWeightGrad conv2d_weight_grad(const std::shared_ptr<Device>& device, const F
   a.dw = bench.real(e.w);
   a.dbias = bench.real(bias ? p.filters : 0);
   a.workspace = conv_workspace(bench, p, FCDD_WEIGHT_GRAD);
-  bench.check(bench.table().conv_weight_grad(bench.handle(), &a), "conv2dWeightGrad");
+  bench.run(bench.table().conv_weight_grad, a, "conv2dWeightGrad");
   return {bench.take_real(a.dw), bench.take_real(a.dbias)};
 }
 
@@ -213,7 +230,7 @@ Folded conv2d_fold(const std::shared_ptr<Device>& device, int filters, int fan_i
   a.running_var = bench.real(running_var);
   a.folded_w = bench.real(w.size());
   a.folded_bias = bench.real(filters);
-  bench.check(bench.table().conv_fold(bench.handle(), &a), "conv2dFold");
+  bench.run(bench.table().conv_fold, a, "conv2dFold");
   return {bench.take_real(a.folded_w), bench.take_real(a.folded_bias)};
 }
 
@@ -231,7 +248,7 @@ NormStats norm_stats(const std::shared_ptr<Device>& device, const FcddPostProble
   a.inv_std = bench.real(p.channels);
   a.running_mean = bench.real(running_mean);
   a.running_var = bench.real(running_var);
-  bench.check(bench.table().norm_stats(bench.handle(), &a), "normStats");
+  bench.run(bench.table().norm_stats, a, "normStats");
   return {bench.take_real(a.mean), bench.take_real(a.inv_std), bench.take_real(a.running_mean),
           bench.take_real(a.running_var)};
 }
@@ -262,7 +279,7 @@ PostForward post_forward(const std::shared_ptr<Device>& device, const FcddPostPr
   a.beta = bench.real(beta);
   a.y = bench.real(e.y);
   a.argmax = bench.bytes(p.pool.kernel > 0 ? e.y : 0);
-  bench.check(bench.table().post_forward(bench.handle(), &a), "post");
+  bench.run(bench.table().post_forward, a, "post");
   return {bench.take_real(a.y), bench.take_bytes(a.argmax)};
 }
 
@@ -291,7 +308,7 @@ PostBackward post_backward(const std::shared_ptr<Device>& device, const FcddPost
   a.dgamma = bench.real(gamma.size());
   a.dbeta = bench.real(beta.size());
   a.workspace = bench.bytes(bench.table().post_workspace_bytes(bench.handle(), &p));
-  bench.check(bench.table().post_backward(bench.handle(), &a), "postBackward");
+  bench.run(bench.table().post_backward, a, "postBackward");
   return {bench.take_real(a.dx), bench.take_real(a.dgamma), bench.take_real(a.dbeta)};
 }
 
@@ -318,7 +335,7 @@ Loss loss(const std::shared_ptr<Device>& device, const FcddUpsampleProblem& up, 
   a.losses = bench.doubles(n);
   a.dz = bench.real(low);
   a.workspace = bench.bytes(bench.table().upsample_workspace_bytes(bench.handle(), &up));
-  bench.check(bench.table().loss(bench.handle(), &a), "fcddLoss");
+  bench.run(bench.table().loss, a, "fcddLoss");
   return {bench.take_doubles(a.losses), bench.take_real(a.dz)};
 }
 
@@ -340,7 +357,7 @@ Score score(const std::shared_ptr<Device>& device, const FcddUpsampleProblem& up
   a.low = bench.real(low ? n * area : 0);
   a.maps = bench.real(maps ? n * up.height * up.width : 0);
   a.workspace = bench.bytes(bench.table().upsample_workspace_bytes(bench.handle(), &up));
-  bench.check(bench.table().score(bench.handle(), &a), "score");
+  bench.run(bench.table().score, a, "score");
   return {bench.take_doubles(a.scores), bench.take_real(a.low), bench.take_real(a.maps)};
 }
 
@@ -352,7 +369,7 @@ Values upsample(const std::shared_ptr<Device>& device, const FcddUpsampleProblem
   Bench bench(device);
   FcddUpsample a{p, backward, bench.real(taps), bench.real(x), bench.real(backward ? in : out), {}};
   a.workspace = bench.bytes(bench.table().upsample_workspace_bytes(bench.handle(), &p));
-  bench.check(bench.table().upsample(bench.handle(), &a), "gaussianUpsample");
+  bench.run(bench.table().upsample, a, "gaussianUpsample");
   return bench.take_real(a.y);
 }
 
@@ -368,7 +385,7 @@ Updated update(const std::shared_ptr<Device>& device, FcddUpdate a, const Values
   a.grad = bench.real(grad);
   a.m = bench.real(m);
   a.v = bench.real(v);
-  bench.check(bench.table().update(bench.handle(), &a), "update");
+  bench.run(bench.table().update, a, "update");
   return {bench.take_real(a.w), bench.take_real(a.m), bench.take_real(a.v)};
 }
 

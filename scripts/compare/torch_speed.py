@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Images per second of PyTorch on the CPU, training and inference, at its strongest.
 
-  torch_speed.py --model cnn28-w [--batch 128] [--threads 2] [--seconds 5] [--json]
+  torch_speed.py --model cnn28-w [--batch 128] [--threads 2] [--seconds 5] [--kind training] [--json]
 
 Each of channels-last and NCHW is measured; the better one is the result. Training: one SGD step (Nesterov) on a batch
 that lies in memory, sample-wise loss, forward, backward and update. Inference: evaluation mode, batch normalisation
@@ -9,7 +9,7 @@ folded into the convolutions, up to the scores. Run it with glibc told to keep m
 
 Last line of standard output: {"model", "batch", "height", "width", "threads", "torch",
   "training": {"imagesPerSecond", "format", "all": {format: imagesPerSecond}}, "inference": the same}.
-A rate is that of the median step of at least 3, after 2 to warm up, within --seconds per measurement.
+A rate is that of the median step of at least 3, after 5 to warm up, within --seconds per measurement.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import fcdd_torch as fcdd  # noqa: E402
 
 INPUTS = {"cnn28": (1, 28), "cnn32": (3, 32), "cnn224": (3, 224), "vgg11": (3, 224)}
 FORMATS = {"channels-last": torch.channels_last, "nchw": torch.contiguous_format}
-WARM_UP, LEAST_STEPS = 2, 3
+WARM_UP, LEAST_STEPS = 5, 3
 
 
 def input_of(model):
@@ -83,16 +83,17 @@ def inference_step(model, x):
     return step
 
 
-def measure(name, batch, seconds):
-    """{"training": {format: rate}, "inference": {format: rate}}."""
+def measure(name, batch, seconds, kinds):
+    """{"training": {format: rate}, "inference": {format: rate}}, or one of them."""
     channels, size = input_of(name)
-    found = {"training": {}, "inference": {}}
+    steps = {"training": training_step, "inference": lambda model, x, _: inference_step(model, x)}
+    found = {kind: {} for kind in kinds}
     for label, layout in FORMATS.items():
         x = torch.randn(batch, channels, size, size).contiguous(memory_format=layout)
         labels = torch.arange(batch) % 2
         model = fcdd.network(name, channels).to(memory_format=layout)
-        found["training"][label] = rate(training_step(model, x, labels), batch, seconds)
-        found["inference"][label] = rate(inference_step(model, x), batch, seconds)
+        for kind in kinds:
+            found[kind][label] = rate(steps[kind](model, x, labels), batch, seconds)
     return found
 
 
@@ -107,10 +108,12 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--kind", choices=["training", "inference"], help="only this one")
     parser.add_argument("--json", action="store_true", help="print the JSON line only")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    rates = measure(args.model, args.batch, args.seconds)
+    kinds = [args.kind] if args.kind else ["training", "inference"]
+    rates = measure(args.model, args.batch, args.seconds, kinds)
     size = input_of(args.model)[1]
     result = {
         "model": args.model,

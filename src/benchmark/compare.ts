@@ -1,54 +1,25 @@
 import { cpus } from 'node:os';
-import { openDevice } from '../engine/index.js';
-import type { DeviceInfo, DeviceName, DeviceOptions, Precision } from '../engine/types.js';
+import { openDevice, ops } from '../engine/index.js';
+import type { DeviceName, DeviceOptions } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { versions } from '../training/versions.js';
-import { measureSpeed, median, type Suite } from './speed.js';
+import { benchOps } from './ops.js';
+import { inferenceError, median, type Timed, timeInference, timeTraining } from './ours.js';
+import { openPeer, type Peer } from './peers.js';
+import type { BenchOptions, BenchResult, BenchRow, PeerName, Suite } from './types.js';
 
-export interface BenchOptions {
-  models: string[];
-  suites: Suite[];
-  batch?: number;
-  /** Default: cpu. */
-  device?: DeviceName;
-  threads?: number;
-  precision?: Precision;
-  peer?: 'pytorch';
-  seconds: number;
-  rounds: number;
-  onNote?: (text: string) => void;
-}
-
-export interface BenchRow {
-  suite: Suite;
-  model: string;
-  batch: number;
-  /** Milliseconds of the median call over all rounds, and the spread of the rounds' medians. */
-  ms: number;
-  spread: [number, number];
-  imagesPerSecond: number;
-  peer: string | null;
-  peerMs: number | null;
-  /** peerMs / ms: above 1 we are faster. */
-  ratio: number | null;
-}
-
-export interface BenchResult {
-  machine: { cpu: string; cpus: number };
-  device: DeviceInfo;
-  isa: string;
-  threads: number;
-  versions: Record<string, string | number>;
-  peer: Record<string, unknown> | null;
-  results: BenchRow[];
-}
-
-/** Batches of the published settings, small enough for a laptop. */
-const defaultBatch: Record<string, number> = { 'cnn28-w': 128, 'cnn32-lw3k': 20 };
+/** The published settings' batches; inference alone (latency) and eight at a time. */
+const defaults: Record<'inference' | 'train', { models: string[]; batches: (model: string) => number[] }> = {
+  inference: { models: ['vgg11', 'cnn224-w', 'cnn32-lw3k'], batches: () => [1, 8] },
+  train: {
+    models: ['vgg11-f', 'cnn28-w', 'cnn32-lw3k'],
+    batches: (model) => [({ 'cnn28-w': 128, 'cnn32-lw3k': 20 } as Record<string, number>)[model] ?? 16],
+  },
+};
 
 /**
- * Times our engine and, in the same run and turn by turn, the peer on the same shapes and number of threads.
- * @throws FcddError FCDD_NOT_FOUND when the peer is missing: never an empty column
+ * Times our engine and, in the same run and turn by turn, the peers on the same shapes and number of threads.
+ * @throws FcddError FCDD_NOT_FOUND when a peer is missing: never an empty column
  * @throws FcddError FCDD_USAGE for a peer beside another device than the cpu
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
@@ -59,111 +30,85 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   };
   using device = openDevice(name, deviceOptions);
   const { info } = device;
-  if (options.peer && info.name !== 'cpu') {
-    throw new FcddError('FCDD_USAGE', `PyTorch is timed beside the cpu only, not beside ${info.name}`, {
+  if (options.peers.length > 0 && info.name !== 'cpu') {
+    throw new FcddError('FCDD_USAGE', `peers are timed beside the cpu only, not beside ${info.name}`, {
       hint: 'scripts/gpu-verify times PyTorch on a GPU',
     });
   }
-  const peer = options.peer ? await openPeer() : null;
+  const peers = await Promise.all(options.peers.map(openPeer));
+  const timed = options.suites.includes('ops') && info.name === 'cpu';
+  const roofs = timed ? await ops.peaks(device) : null;
   const results: BenchRow[] = [];
-  let peerSettings: Record<string, unknown> | null = null;
-  for (const model of options.models) {
-    const batch = options.batch ?? defaultBatch[model] ?? 16;
-    const ours: Record<Suite, number[]> = { training: [], inference: [] };
-    const theirs: Record<Suite, number[]> = { training: [], inference: [] };
-    for (let round = 0; round < options.rounds; round++) {
-      options.onNote?.(`${model}, batch ${batch}: round ${round + 1} of ${options.rounds}`);
-      const times = await measureSpeed({
-        model,
-        batch,
-        device: name,
-        deviceOptions,
-        seconds: options.seconds,
-      });
-      for (const suite of options.suites) ours[suite].push(median(times[suite]));
-      if (!peer) continue;
-      const measured = peer({ model, batch, threads: info.threads, seconds: options.seconds });
-      peerSettings = { name: 'pytorch', version: measured.torch };
-      for (const suite of options.suites)
-        theirs[suite].push((1000 * batch) / measured[suite].imagesPerSecond);
+  for (const suite of options.suites) {
+    if (suite === 'ops') {
+      results.push(...(await benchOps(device, roofs, options)));
+      continue;
     }
-    for (const suite of options.suites)
-      results.push(row(suite, model, batch, ours[suite], theirs[suite], options.peer));
+    for (const model of options.models ?? defaults[suite].models) {
+      const error = suite === 'inference' ? await inferenceError(model, name, deviceOptions) : null;
+      for (const batch of options.batches ?? defaults[suite].batches(model))
+        results.push(
+          ...(await race({ suite, model, batch, error }, name, deviceOptions, info.threads, peers, options)),
+        );
+    }
   }
   return {
     machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', cpus: cpus().length },
+    date: new Date().toISOString().slice(0, 10),
     device: info,
     isa: info.isa,
     threads: info.threads,
     versions: versions(info),
-    peer: peerSettings,
+    peers: Object.fromEntries(peers.map((peer) => [peer.name, peer.facts])),
+    peaks: roofs,
     results,
   };
 }
 
-function row(
-  suite: Suite,
-  model: string,
-  batch: number,
-  ours: number[],
-  theirs: number[],
-  peer?: string,
-): BenchRow {
-  const ms = median(ours);
-  const peerMs = theirs.length > 0 ? median(theirs) : null;
-  return {
-    suite,
-    model,
-    batch,
-    ms,
-    spread: [Math.min(...ours), Math.max(...ours)],
-    imagesPerSecond: (1000 * batch) / ms,
-    peer: peer ?? null,
-    peerMs,
-    ratio: peerMs === null ? null : peerMs / ms,
-  };
-}
-
-interface PeerRequest {
+interface Course {
+  suite: 'inference' | 'train';
   model: string;
   batch: number;
-  threads: number;
-  seconds: number;
+  error: number | null;
 }
 
-type PeerAnswer = { torch: string } & Record<Suite, { imagesPerSecond: number; format: string }>;
-
-/** scripts/compare/torch_speed.py: both memory formats, glibc told to keep memory, the better one counts. */
-async function openPeer(): Promise<(request: PeerRequest) => PeerAnswer> {
-  const folder = new URL('../../scripts/compare/', import.meta.url);
+/** Ours and the peers on one course, in turns; a row per peer that can run it, or one without a peer. */
+async function race(
+  { suite, model, batch, error }: Course,
+  name: DeviceName,
+  deviceOptions: DeviceOptions,
+  threads: number,
+  peers: readonly Peer[],
+  { rounds, seconds, onNote }: BenchOptions,
+): Promise<BenchRow[]> {
+  const open = suite === 'train' ? timeTraining : timeInference;
+  const runners = new Map<PeerName | 'ours', Timed>([
+    ['ours', await open(model, batch, name, deviceOptions)],
+  ]);
   try {
-    const python = (await import(new URL('python.mjs', folder).href)) as {
-      findPython: (modules: string[]) => string;
-      runPython: (script: string, args: string[], options: object) => PeerAnswer;
-      KEEP_MEMORY: Record<string, string>;
+    for (const peer of peers) {
+      const runner = await peer.open(suite as Suite, model, batch, threads);
+      if (runner) runners.set(peer.name, runner);
+    }
+    const medians = new Map<string, number[]>([...runners.keys()].map((key) => [key, []]));
+    for (let round = 0; round < rounds; round++) {
+      onNote?.(`${suite} ${model}, batch ${batch}: round ${round + 1} of ${rounds}`);
+      for (const [key, runner] of runners) medians.get(key)!.push(median(await runner.measure(seconds)));
+    }
+    const ours = medians.get('ours')!;
+    const ms = median(ours);
+    const row = {
+      ...{ suite, model, batch, ms, error },
+      spread: [Math.min(...ours), Math.max(...ours)] as [number, number],
+      imagesPerSecond: (1000 * batch) / ms,
     };
-    const modules = ['torch', 'numpy'];
-    python.findPython(modules);
-    return ({ model, batch, threads, seconds }) =>
-      python.runPython(
-        new URL('torch_speed.py', folder).pathname,
-        [
-          '--model',
-          model,
-          '--batch',
-          `${batch}`,
-          '--threads',
-          `${threads}`,
-          '--seconds',
-          `${seconds}`,
-          '--json',
-        ],
-        { env: python.KEEP_MEMORY, modules },
-      );
-  } catch (cause) {
-    throw new FcddError('FCDD_NOT_FOUND', `the peer PyTorch is missing: ${(cause as Error).message}`, {
-      hint: 'install python3-torch, set FCDD_PYTHON to a Python that imports torch, or leave --peer out',
-      cause,
+    const rivals = [...runners.keys()].filter((key): key is PeerName => key !== 'ours');
+    if (rivals.length === 0) return [{ ...row, peer: null, peerMs: null, ratio: null }];
+    return rivals.map((peer) => {
+      const peerMs = median(medians.get(peer)!);
+      return { ...row, peer, peerMs, ratio: peerMs / ms };
     });
+  } finally {
+    for (const runner of runners.values()) runner[Symbol.dispose]();
   }
 }

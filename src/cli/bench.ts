@@ -1,33 +1,47 @@
 import { writeFile } from 'node:fs/promises';
 import type { CommandModule } from 'yargs';
-import { type BenchOptions, type BenchRow, bench as runBench } from '../benchmark/compare.js';
-import type { Suite } from '../benchmark/speed.js';
+import { bench as runBench } from '../benchmark/compare.js';
+import {
+  type BenchOptions,
+  type BenchRow,
+  type PeerName,
+  peers,
+  type Suite,
+  suites,
+} from '../benchmark/types.js';
 import { describeDevice } from '../engine/index.js';
 import { deviceOptions, givenDevice } from './device.js';
-import { log, printJson } from './output.js';
-
-const suites = ['training', 'inference'] as const;
+import { log, percent, printJson } from './output.js';
 
 export const bench: CommandModule = {
   command: 'bench',
-  describe: 'images per second of training and inference, beside PyTorch if asked for',
+  describe: 'times operations, inference and training, beside ONNX Runtime and PyTorch if asked for',
   builder: (yargs) =>
     yargs
       .options({
-        suite: { choices: suites, array: true, default: [...suites], describe: 'what to time' },
+        suite: {
+          choices: suites,
+          array: true,
+          default: ['inference', 'train'],
+          describe: 'what to time: single operations, inference up to the scores, whole training steps',
+        },
         model: {
           type: 'string',
           array: true,
-          default: ['cnn28-w', 'cnn32-lw3k', 'vgg11-nopt'],
-          describe: 'architectures',
+          describe:
+            'architectures [default: vgg11, cnn224-w, cnn32-lw3k for inference; vgg11-f, cnn28-w, cnn32-lw3k to train]',
         },
         'batch-size': {
           type: 'number',
-          describe: 'images per call [default: 128 for cnn28-w, 20 for cnn32-lw3k, else 16]',
+          array: true,
+          describe:
+            'images per call [default: 1 and 8 for inference; to train 16, cnn28-w 128, cnn32-lw3k 20]',
         },
         peer: {
-          choices: ['pytorch'],
-          describe: 'measure it too, turn by turn (needs a Python that imports torch)',
+          choices: peers,
+          array: true,
+          default: [] as string[],
+          describe: 'measure it too, turn by turn; it is an error when it is missing',
         },
         ...deviceOptions,
         device: { ...deviceOptions.device, default: 'cpu', describe: 'cpu, cuda, cuda:1 … or auto' },
@@ -41,28 +55,45 @@ export const bench: CommandModule = {
         },
       })
       .example('$0 bench', 'our own figures')
-      .example('$0 bench --peer pytorch --json', 'beside PyTorch in the same run')
+      .example(
+        '$0 bench --suite ops',
+        'each operation, checked against the reference, beside the roofs of the machine',
+      )
+      .example('$0 bench --peer onnxruntime --peer pytorch --json', 'beside the peers in the same run')
       .strict(),
   handler: async (argv) => {
     const options: BenchOptions = {
-      models: argv.model as string[],
       suites: argv.suite as Suite[],
+      peers: argv.peer as PeerName[],
       seconds: Number(argv.seconds),
       rounds: Number(argv.rounds),
       onNote: log,
       ...givenDevice(argv as Record<string, unknown>),
+      ...(argv.model === undefined ? {} : { models: argv.model as string[] }),
+      ...(argv['batch-size'] === undefined ? {} : { batches: argv['batch-size'] as number[] }),
     };
-    if (argv['batch-size'] !== undefined) options.batch = Number(argv['batch-size']);
-    if (argv.peer === 'pytorch') options.peer = 'pytorch';
     const result = await runBench(options);
     log(`${result.machine.cpu}, ${describeDevice(result.device)}`);
-    for (const row of result.results) log(line(row));
+    for (const [name, facts] of Object.entries(result.peers)) log(`${name}: ${JSON.stringify(facts)}`);
+    if (result.peaks) {
+      const { gflops, gigabytes } = result.peaks;
+      log(`peaks: ${gflops.toFixed(0)} GFLOP/s of FMA, ${gigabytes.toFixed(1)} GB/s of copying`);
+    }
+    for (const row of result.results) log(row.suite === 'ops' ? opLine(row) : line(row));
     if (argv.out !== undefined) await writeFile(String(argv.out), `${JSON.stringify(result, null, 1)}\n`);
     if (argv.json === true) printJson(result);
   },
 };
 
-function line({ suite, model, batch, ms, imagesPerSecond, peer, peerMs, ratio }: BenchRow): string {
+function opLine({ model, ms, gflops, fmaShare, gigabytes, error }: BenchRow): string {
+  const share = fmaShare === undefined ? '' : ` (${percent(fmaShare)} of the peak)`;
+  return `${model.padEnd(32)} ${ms.toFixed(2).padStart(9)} ms  ${gflops!.toFixed(0).padStart(6)} GFLOP/s${share}  ${gigabytes!.toFixed(1).padStart(6)} GB/s  error ${error!.toExponential(1)}`;
+}
+
+function line({ suite, model, batch, ms, imagesPerSecond, error, peer, peerMs, ratio }: BenchRow): string {
   const own = `${suite.padEnd(10)} ${model.padEnd(12)} batch ${String(batch).padEnd(4)} ${ms.toFixed(1).padStart(8)} ms  ${imagesPerSecond.toFixed(0).padStart(6)} images/s`;
-  return ratio === null ? own : `${own}   ${peer} ${peerMs!.toFixed(1)} ms   ${ratio.toFixed(2)}×`;
+  const accuracy = error === null ? '' : `  error ${error.toExponential(1)}`;
+  return ratio === null
+    ? `${own}${accuracy}`
+    : `${own}${accuracy}   ${peer} ${peerMs!.toFixed(1)} ms   ${ratio.toFixed(2)}×`;
 }

@@ -85,7 +85,12 @@ export interface NativeDevice {
   createNetwork(layers: readonly Layer[], input: InputShape): NativeNetwork;
   createImageStore(images: StoredImages): NativeImageStore;
   /** One step by itself; names, problems and operands are those of ops.ts. */
-  op(name: string, problem: object, operands: object): Promise<Record<string, Float64Array | Uint8Array>>;
+  op(
+    name: string,
+    problem: object,
+    operands: object,
+    calls?: number,
+  ): Promise<Record<string, Float64Array | Uint8Array>>;
   dispose(): void;
 }
 

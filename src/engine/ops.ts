@@ -223,6 +223,42 @@ export function update(
   return run(update, 'update', device, rule, operands);
 }
 
+/** Operations that `time` knows. */
+export type TimedOp =
+  | 'conv2d'
+  | 'conv2dInputGrad'
+  | 'conv2dWeightGrad'
+  | 'post'
+  | 'postBackward'
+  | 'gaussianUpsample'
+  | 'update';
+
+/**
+ * Runs one operation `calls` times more on operands that stay on the device, for benchmarks.
+ * @returns its results and the milliseconds of each of these calls
+ */
+export async function time(
+  device: Device,
+  name: TimedOp,
+  problem: object,
+  operands: object,
+  calls: number,
+): Promise<{ results: Record<string, Float64Array | Uint8Array>; milliseconds: number[] }> {
+  const { milliseconds, ...results } = await callAsync(time, () =>
+    nativeDevice(device).op(name, problem, unsharedFields(operands), calls),
+  );
+  return { results, milliseconds: Array.from((milliseconds as Float64Array | undefined) ?? []) };
+}
+
+/**
+ * What a cpu device can reach, measured now with its threads and instruction set: GFLOP/s of fused multiply-adds in
+ * registers, and GB/s of copying memory (read and written bytes).
+ */
+export async function peaks(device: Device): Promise<{ gflops: number; gigabytes: number }> {
+  const { gflops, gigabytes } = await callAsync(peaks, () => nativeDevice(device).op('peaks', {}, {}));
+  return { gflops: gflops![0]!, gigabytes: gigabytes![0]! };
+}
+
 /** Receptive field after the last layer. */
 export function receptiveField(layers: readonly Layer[], input: InputShape): ReceptiveField {
   return call(receptiveField, () => native().receptiveField(layers, input));

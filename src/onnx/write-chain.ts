@@ -4,12 +4,13 @@ import { WireWriter } from './proto.js';
 
 /**
  * Layers and their tensors as an ONNX model (operator set 13, weights inline): what weights are verified with. The
- * image is `image` (1×C×H×W); the outputs are `features`, what comes before the last convolution, and `map`.
+ * image is `image` (batch×C×H×W); the outputs are `features`, what comes before the last convolution, and `map`.
  */
 export function writeChain(
   layers: readonly Layer[],
   tensors: ReadonlyMap<string, Tensor>,
   input: InputShape,
+  batch = 1,
 ): readonly Uint8Array[] {
   const graph = new WireWriter().text(2, 'fcdd');
   const outputs = ['image', ...layers.map((_, index) => `t${index}`)];
@@ -19,7 +20,7 @@ export function writeChain(
     graph.message(1, node(layer, outputs[index]!, outputs[index + 1]!));
   });
   for (const [name, tensor] of tensors) graph.message(5, tensorProto(name, tensor));
-  graph.message(11, valueInfo('image', [1, input.channels, input.height, input.width]));
+  graph.message(11, valueInfo('image', [batch, input.channels, input.height, input.width]));
   graph.message(12, valueInfo('features', []));
   graph.message(12, valueInfo('map', []));
   const opset = new WireWriter().text(1, '').varint(2, 13);
