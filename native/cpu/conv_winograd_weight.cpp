@@ -34,9 +34,7 @@ Plan plan_of(const IsaTable& isa, const ConvShape& s) {
   p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.panels * s.c * p.width);
   const int64_t operands = std::max(chunk_floats, static_cast<int64_t>(p.sum_floats));
   p.tiles = std::clamp<int64_t>(operands / tile_floats, least_chunk, most_chunk);
-  const int64_t chunks =
-      (p.forward.tiles() + p.tiles - 1) / p.tiles;  // equal ones rather than a small last one
-  p.tiles = (p.forward.tiles() + chunks - 1) / chunks;
+  p.tiles = std::min(p.tiles, p.forward.tiles());  // never less for a larger batch
   p.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(p.tiles * p.forward.c_pitch), 16)) + 16;
   p.d_panel = p.tiles * p.width;
   p.d_plane = p.panels * p.d_panel + 16;
@@ -116,8 +114,10 @@ void winograd_weight_grad(const CpuDevice& device, const ConvShape& s, const flo
   const Plan p = plan_of(*device.isa, s);
   float *v = workspace, *d = v + p.v_floats, *sums = d + p.d_floats, *zeros = sums + p.sum_floats;
   std::memset(sums, 0, (p.sum_floats + p.zero_floats) * sizeof(float));
-  for (int64_t first = 0; first < p.forward.tiles(); first += p.tiles) {
-    const int64_t count = std::min(p.tiles, p.forward.tiles() - first);
+  // Equal chunks rather than a small last one.
+  const int64_t tiles = p.forward.tiles(), chunks = (tiles + p.tiles - 1) / p.tiles;
+  for (int64_t chunk = 0; chunk < chunks; chunk++) {
+    const int64_t first = chunk * tiles / chunks, count = (chunk + 1) * tiles / chunks - first;
     transform_chunk(device, p, s, x, dy, first, count, v, d, zeros);
     add_products(device, p, s, count, v, d, sums);
   }

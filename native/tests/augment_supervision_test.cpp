@@ -165,7 +165,7 @@ TEST(augment_exposure_keeps_its_size) {
     AugmentCase c = one_image(3, 6, 8, ramp, 40);
     c.settings.pipeline = plain_pipeline(3, 5, 6);
     c.settings.pipeline.random_crop = 1;
-    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5};
+    c.settings.supervision = {FCDD_NOISE, FCDD_EXPOSURE, 0, 0, 0.5, 0};
     c.exposure.add(
         12, 7, 1, [](int y, int x, int) { return 100 + y * 7 + x; }, [](int y, int) { return y % 2 == 1; });
     const Augmented got = run_augment(c, device);
@@ -196,7 +196,7 @@ TEST(augment_nominal_label_swaps_synthetic_anomalies) {
   on_both([](const DeviceChoice& device) {
     AugmentCase c = one_image(
         3, 90, 90, [](int, int, int) { return 200; }, 12);
-    c.settings.supervision = {FCDD_MALFORMED_GT, FCDD_CONFETTI, 0, 0, 0.5};
+    c.settings.supervision = {FCDD_MALFORMED_GT, FCDD_CONFETTI, 0, 0, 0.5, 0};
     const Augmented plain = run_augment(c, device);
     c.settings.nominal_label = 1;
     const Augmented swapped = run_augment(c, device);

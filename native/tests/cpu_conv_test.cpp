@@ -223,6 +223,27 @@ TEST(cpu_conv_pooled) {
   }
 }
 
+// Memory is reserved for the largest batch; the last one of an epoch is smaller.
+TEST(cpu_conv_memory_grows_with_the_batch) {
+  std::mt19937 random(test_seed(17));
+  for (int i = 0; i < 40; i++) {
+    const int kernel = i % 2 == 0 ? 3 : 5;
+    FcddConvProblem p{1,      uniform(random, kernel, 60), uniform(random, kernel, 60), uniform(random, 1, 200),
+                      uniform(random, 1, 200), kernel, 1, kernel / 2};
+    for (const std::string& isa : isas()) {
+      Bench b(fcdd_cpu_table(), isa.c_str(), uniform(random, 1, 3));
+      for (int pass : {FCDD_FORWARD, FCDD_INPUT_GRAD, FCDD_WEIGHT_GRAD, FCDD_FORWARD_POOLED}) {
+        uint64_t before = 0;
+        for (p.batch = 1; p.batch <= 40; p.batch++) {
+          const uint64_t bytes = b.table->conv_workspace_bytes(b.device, &p, pass);
+          CHECK(bytes >= before);
+          before = bytes;
+        }
+      }
+    }
+  }
+}
+
 TEST(cpu_conv_refuses_wrong_arguments) {
   Bench b(fcdd_cpu_table(), nullptr, 1);
   const FcddConvProblem p{1, 4, 4, 2, 3, 3, 1, 1};
