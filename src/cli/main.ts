@@ -5,6 +5,7 @@ import { packageVersion } from '../training/versions.js';
 import { bench } from './bench.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
+import { exportModel } from './export.js';
 import { models } from './models.js';
 import { exitCodes, failWith } from './output.js';
 import { predict } from './predict.js';
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
     .command(train)
     .command(evaluate)
     .command(predict)
+    .command(exportModel)
     .command(models)
     .command(bench)
     .command(doctor)
