@@ -6,6 +6,7 @@ import { bench } from './bench.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
 import { exportModel } from './export.js';
+import { importSnapshotCommand } from './import-snapshot.js';
 import { models } from './models.js';
 import { exitCodes, failWith } from './output.js';
 import { predict } from './predict.js';
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
     .command(evaluate)
     .command(predict)
     .command(exportModel)
+    .command(importSnapshotCommand)
     .command(models)
     .command(bench)
     .command(doctor)

@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { folderPipelines, fashionMnistPipelines, cifarPipelines, mvtecPipelines, withConstants } from '../../src/data/pipelines.js';
+import {
+  cifarPipelines,
+  fashionMnistPipelines,
+  folderPipelines,
+  mvtecPipelines,
+  withConstants,
+} from '../../src/data/pipelines.js';
 import type { Normalisation, StoredSize } from '../../src/data/types.js';
 import { openDevice } from '../../src/engine/index.js';
 import { architecture, type ModelMetadata, type Tensor, writeModel } from '../../src/models/index.js';
@@ -86,8 +92,13 @@ export async function writeRecipe(folder: string, name: keyof typeof recipes): P
     const data = Float32Array.from(await network.get(tensor.name));
     // Batch normalisations that do something: mean, variance, scale and shift away from 0, 1, 1, 0.
     const wobble = values(tensor.name, data.length);
-    const isNorm = tensor.shape.length === 1 && network.tensors.some((t) => t.name === tensor.name.replace(/[^.]+$/, 'running_var'));
-    if (isNorm) data.forEach((value, i) => { data[i] = value + (value === 0 ? 0.1 : 0.3) * wobble[i]!; });
+    const isNorm =
+      tensor.shape.length === 1 &&
+      network.tensors.some((t) => t.name === tensor.name.replace(/[^.]+$/, 'running_var'));
+    if (isNorm)
+      data.forEach((value, i) => {
+        data[i] = value + (value === 0 ? 0.1 : 0.3) * wobble[i]!;
+      });
     tensors.set(tensor.name, { shape: tensor.shape, data });
   }
   const path = join(folder, `${name.replace(/\W+/g, '-')}.safetensors`);
