@@ -2,7 +2,7 @@
 """Runs an exported ONNX file in Python and compares its outputs with ours: onnx-reference.py FILE.onnx JOB.json
 
 JOB.json: {"shape": [N, H, W, 3], "image": base64 of the bytes, "score" | "map" | "heatmap": base64 of float32 values}.
-Prints one JSON object: the evaluator and the relative distance (L2) of each output.
+Prints one JSON object: the evaluator, the relative distance (L2) of each output, the number of nodes by operator.
 The evaluator is the first there is of onnxruntime, onnx.reference (onnx >= 1.13) and, with an older onnx such as
 Debian 12's, the PyTorch functions below, one per operator. FCDD_ONNX_EVALUATOR names one.
 """
@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import sys
+from collections import Counter
 
 import numpy as np
 import onnx
@@ -133,7 +134,8 @@ def main():
         ours = decode(key, np.float32).astype(np.float64)
         distances[key] = float(np.linalg.norm(output.ravel() - ours) / np.linalg.norm(ours))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    print(json.dumps({"evaluator": name, **distances, "threshold": metadata["threshold"]}))
+    nodes = Counter(node.op_type for node in model.graph.node)
+    print(json.dumps({"evaluator": name, **distances, "threshold": metadata["threshold"], "nodes": nodes}))
 
 
 if __name__ == "__main__":

@@ -60,12 +60,15 @@ export const exportModel: CommandModule = {
     };
     const result = await exportOnnxFile(model, out, { ...options, verify: argv.verify === true });
     const { bytes, description, verification } = result;
-    log(`${out}: ${(bytes / 1e6).toFixed(1)} MB, opset ${options.opset}`);
+    log(`${out}: ${size(bytes)}, opset ${options.opset}`);
     log(`input "image": uint8 RGB, batch × height × width × 3; ${description.resize}`);
     log(verification ? verdict(verification) : 'not compared with ONNX Runtime (--no-verify)');
     if (argv.json === true) printJson({ out, bytes, ...options, ...description, verification });
   },
 };
+
+const size = (bytes: number): string =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 function verdict({ version, pictures, score, map, heatmap, bound, sameVerdicts }: Verification): string {
   const apart = [score, map, heatmap].map((value) => value.toExponential(1)).join(', ');
