@@ -8,7 +8,7 @@ import { findPython } from '../../scripts/compare/python.mjs';
 import { fitPixels } from '../../src/data/decode.js';
 import { Detector, loadModel } from '../../src/detector.js';
 import { openDevice } from '../../src/engine/index.js';
-import { readModel } from '../../src/models/index.js';
+import { readModel, writeModel } from '../../src/models/index.js';
 import { exportOnnx } from '../../src/onnx/export.js';
 import type { ExportResult } from '../../src/onnx/export-file.js';
 import { toFloat16 } from '../../src/onnx/nodes.js';
@@ -89,6 +89,17 @@ describe('an exported file in ONNX Runtime', () => {
     expectEqual(half, 3, tolerances.onnxFloat16);
     // Not the float32 network by another name: halves of it would be nearer.
     expect(half.verification!.map).toBeGreaterThan(tolerances.onnxFloat32);
+  });
+
+  it('equals ours where the pipeline resizes, pads and crops', async () => {
+    const { metadata, tensors } = await readModel(models['cnn28 grey, LCN']);
+    const pipeline = { ...metadata.pipeline, resize: { height: 25, width: 24 }, pad: 3 };
+    const path = join(folder, 'padded.safetensors');
+    await writeModel(path, { metadata: { ...metadata, pipeline }, tensors });
+    for (const dynamic of [false, true]) {
+      const exported = await exportOnnxFile(path, join(folder, 'padded.onnx'), { dynamic });
+      expectEqual(exported, dynamic ? 5 : 3, tolerances.onnxFloat32);
+    }
   });
 
   it('is refused, and not there, when it computes something else', async () => {
