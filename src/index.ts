@@ -18,6 +18,9 @@ export { openDevice, ops } from './engine/index.js';
 export type * from './engine/types.js';
 export { FcddError, type FcddErrorCode } from './errors.js';
 export { type Architecture, architecture, architectures } from './models/index.js';
+export type { ExportDescription, ExportOptions } from './onnx/export.js';
+export { type ExportResult, exportOnnxFile } from './onnx/export-file.js';
+export type { Verification } from './onnx/export-verify.js';
 export type { RunConfig, TrainOptions } from './training/config.js';
 export {
   type EvaluateHooks,

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import metrics  # noqa: E402
 import ops  # noqa: E402
 import roc  # noqa: E402
+import snapshot  # noqa: E402
 import training  # noqa: E402
 
 TARGET = Path(__file__).resolve().parents[2] / "test" / "golden"
@@ -20,7 +21,7 @@ LARGEST = 300_000
 def main():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    for module in (metrics, ops, roc, training):
+    for module in (metrics, ops, roc, snapshot, training):
         for name, content in module.files().items():
             text = json.dumps({"torch": torch.__version__, **content}, separators=(",", ":")) + "\n"
             if len(text) > LARGEST:

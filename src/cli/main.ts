@@ -6,6 +6,8 @@ import { bench } from './bench.js';
 import { data } from './data.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
+import { exportModel } from './export.js';
+import { importSnapshotCommand } from './import-snapshot.js';
 import { models } from './models.js';
 import { exitCodes, failWith } from './output.js';
 import { predict } from './predict.js';
@@ -23,6 +25,8 @@ async function main(): Promise<void> {
     .command(evaluate)
     .command(predict)
     .command(data)
+    .command(exportModel)
+    .command(importSnapshotCommand)
     .command(models)
     .command(weights)
     .command(bench)

@@ -46,14 +46,21 @@ beforeAll(async () => {
 }, 120_000);
 
 describe('help and errors', () => {
-  it.each([[[]], [['train']], [['evaluate']], [['predict']], [['models']], [['bench']], [['doctor']]])(
-    'teaches: %j --help',
-    async (command) => {
-      const { code, stdout } = await cli([...command, '--help']);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(command.length > 0 ? /Examples:/ : /Commands:/);
-    },
-  );
+  it.each([
+    [[]],
+    [['train']],
+    [['evaluate']],
+    [['predict']],
+    [['models']],
+    [['bench']],
+    [['doctor']],
+    [['export']],
+    [['import-snapshot']],
+  ])('teaches: %j --help', async (command) => {
+    const { code, stdout } = await cli([...command, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(command.length > 0 ? /Examples:/ : /Commands:/);
+  });
 
   it.each([
     [['trian'], /Did you mean train/],

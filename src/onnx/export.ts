@@ -1,0 +1,251 @@
+/**
+ * A model as one ONNX graph, from the raw picture to score, low-resolution map and heatmap: what inference does, with
+ * nothing left to the caller but decoding the file.
+ */
+import { ops } from '../engine/index.js';
+import type { Layer } from '../engine/types.js';
+import { FcddError } from '../errors.js';
+import type { ModelFile, ModelMetadata, Tensor } from '../models/index.js';
+import { packageVersion } from '../training/versions.js';
+import { inputStages, meanOf, storedExtent } from './export-input.js';
+import { type ElementType, elementTypes, GraphBuilder } from './nodes.js';
+
+export interface ExportOptions {
+  /** 13…21, default 13. */
+  opset?: number;
+  /** Any number of pictures, of any size (one size per batch): the resize is inside the graph. */
+  dynamic?: boolean;
+  /** Weights and arithmetic of the network in float16; preprocessing and heatmap stay float32. */
+  fp16?: boolean;
+  /** Batch normalisations as nodes of their own, so that the file can be imported again as weights. */
+  keepBn?: boolean;
+}
+
+export const opsets = { least: 13, most: 21 } as const;
+
+/** What the file says about its input, also in its metadata. */
+export interface ExportDescription {
+  /** Size of the picture; null: any. */
+  height: number | null;
+  width: number | null;
+  /** What happens to the picture's size, for people. */
+  resize: string;
+}
+
+/**
+ * The bytes of the ONNX file, in pieces.
+ * @throws FcddError FCDD_INVALID_ARGUMENT for an opset out of range, FCDD_BAD_MODEL for layers that do not fit
+ */
+export function exportOnnx(
+  { metadata, tensors }: ModelFile,
+  options: ExportOptions = {},
+): { file: Uint8Array[]; description: ExportDescription } {
+  const { opset = opsets.least, dynamic = false, fp16 = false, keepBn = false } = options;
+  if (!Number.isInteger(opset) || opset < opsets.least || opset > opsets.most) {
+    throw new FcddError(
+      'FCDD_INVALID_ARGUMENT',
+      `opset: expected ${opsets.least}…${opsets.most}, received ${opset}`,
+    );
+  }
+  const graph = new GraphBuilder(opset);
+  const description = describeInput(metadata, dynamic);
+  const image = 'image';
+  let x = inputStages(graph, image, metadata, dynamic ? 'any' : 'stored');
+  const type: ElementType = fp16 ? 'float16' : 'float';
+  if (fp16) x = graph.node('Cast', [x], { to: elementTypes.float16 });
+  x = networkNodes(graph, x, metadata, tensors, type, keepBn);
+  if (fp16) x = graph.node('Cast', [x], { to: elementTypes.float });
+  outputNodes(graph, x, metadata);
+
+  const batch = dynamic ? 'batch' : 1;
+  const { height, width } = metadata.input;
+  const field = ops.receptiveField(metadata.layers, metadata.input);
+  const file = graph.finish({
+    name: 'fcdd',
+    version: packageVersion,
+    inputs: [
+      {
+        name: image,
+        type: 'uint8',
+        shape: [batch, description.height ?? 'height', description.width ?? 'width', 3],
+      },
+    ],
+    outputs: [
+      { name: 'score', type: 'float', shape: [batch] },
+      { name: 'map', type: 'float', shape: [batch, field.height, field.width] },
+      { name: 'heatmap', type: 'float', shape: [batch, height, width] },
+    ],
+    metadata: properties(metadata, description, options),
+  });
+  return { file, description };
+}
+
+function describeInput(metadata: ModelMetadata, dynamic: boolean): ExportDescription {
+  const { stored, pipeline } = metadata;
+  const then = pipeline.resize
+    ? `, then to ${pipeline.resize.height}×${pipeline.resize.width} (nearest)`
+    : pipeline.height !== stored.height || pipeline.width !== stored.width || stored.fit === 'short-side'
+      ? `, then the centre ${pipeline.height}×${pipeline.width}`
+      : '';
+  const target =
+    stored.fit === 'short-side' ? `short side ${stored.height}` : `${stored.height}×${stored.width}`;
+  if (dynamic) {
+    const resize = `inside the graph: to ${target} (${stored.interpolation})${then}`;
+    return { height: null, width: null, resize };
+  }
+  const { height, width } = storedExtent(metadata);
+  return {
+    height,
+    width,
+    resize: `the picture must be brought to ${height}×${width} (${stored.interpolation}) before${then === '' ? '' : `; inside the graph${then.replace(', then', ':')}`}`,
+  };
+}
+
+function tensorOf(
+  tensors: ReadonlyMap<string, Tensor>,
+  name: string,
+): Tensor & { data: Float32Array | Float64Array } {
+  const tensor = tensors.get(name);
+  if (tensor && (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array)) {
+    return tensor as Tensor & { data: Float32Array | Float64Array };
+  }
+  throw new FcddError('FCDD_BAD_MODEL', `the model lacks the tensor "${name}"`);
+}
+
+type BatchNorm = Extract<Layer, { kind: 'batchnorm' }>;
+
+/** γ, β, mean and variance per channel; γ = 1 and β = 0 without affine terms. */
+function normOf(tensors: ReadonlyMap<string, Tensor>, { name, affine = true }: BatchNorm) {
+  const mean = tensorOf(tensors, `${name}.running_mean`).data;
+  return {
+    gamma: affine ? tensorOf(tensors, `${name}.weight`).data : mean.map(() => 1),
+    beta: affine ? tensorOf(tensors, `${name}.bias`).data : mean.map(() => 0),
+    mean,
+    variance: tensorOf(tensors, `${name}.running_var`).data,
+  };
+}
+
+/** Layer by layer; a batch normalisation after a convolution is folded into it unless `keepBn`. */
+function networkNodes(
+  graph: GraphBuilder,
+  input: string,
+  { layers }: ModelMetadata,
+  tensors: ReadonlyMap<string, Tensor>,
+  type: ElementType,
+  keepBn: boolean,
+): string {
+  let x = input;
+  let folded: Layer | undefined;
+  layers.forEach((layer, index) => {
+    if (layer === folded) return;
+    if (layer.kind === 'conv') {
+      const next = layers[index + 1];
+      folded = next?.kind === 'batchnorm' && !keepBn ? next : undefined;
+      x = convNode(graph, x, layer, tensors, folded as BatchNorm | undefined, type);
+    } else if (layer.kind === 'batchnorm') {
+      const { gamma, beta, mean, variance } = normOf(tensors, layer);
+      const names = { weight: gamma, bias: beta, running_mean: mean, running_var: variance };
+      const inputs = Object.entries(names).map(([part, values]) =>
+        graph.constant(type, [values.length], values, `${layer.name}.${part}`),
+      );
+      x = graph.node('BatchNormalization', [x, ...inputs], { epsilon: { float: layer.eps ?? 1e-5 } });
+    } else if (layer.kind === 'relu') {
+      x = graph.node('Relu', [x]);
+    } else if (layer.kind === 'lrelu') {
+      x = graph.node('LeakyRelu', [x], { alpha: { float: layer.slope ?? 0.01 } });
+    } else {
+      const { kernel, stride = kernel, padding = 0 } = layer;
+      x = graph.node('MaxPool', [x], window(kernel, stride, padding));
+    }
+  });
+  return x;
+}
+
+const window = (kernel: number, stride: number, padding: number) => ({
+  kernel_shape: [kernel, kernel],
+  strides: [stride, stride],
+  pads: [padding, padding, padding, padding],
+});
+
+function convNode(
+  graph: GraphBuilder,
+  x: string,
+  layer: Extract<Layer, { kind: 'conv' }>,
+  tensors: ReadonlyMap<string, Tensor>,
+  norm: BatchNorm | undefined,
+  type: ElementType,
+): string {
+  const { name, kernel, stride = 1, padding = 0, bias: hasBias = true } = layer;
+  const { shape, data } = tensorOf(tensors, `${name}.weight`);
+  let weights = Float64Array.from(data);
+  let bias: Float64Array | null = hasBias ? Float64Array.from(tensorOf(tensors, `${name}.bias`).data) : null;
+  if (norm) {
+    const { gamma, beta, mean, variance } = normOf(tensors, norm);
+    const factor = Float64Array.from(gamma, (g, k) => g / Math.sqrt(variance[k]! + (norm.eps ?? 1e-5)));
+    const fanIn = weights.length / factor.length;
+    weights = weights.map((w, i) => w * factor[Math.floor(i / fanIn)]!);
+    bias = factor.map((f, k) => ((bias?.[k] ?? 0) - mean[k]!) * f + beta[k]!);
+  }
+  const inputs = [x, graph.constant(type, shape, weights, `${name}.weight`)];
+  if (bias) inputs.push(graph.constant(type, [bias.length], bias, `${name}.bias`));
+  return graph.node('Conv', inputs, window(kernel, stride, padding));
+}
+
+/** Pseudo-Huber map without cancellation, its mean, and the Gaussian transposed upsampling, one axis at a time. */
+function outputNodes(graph: GraphBuilder, z: string, metadata: ModelMetadata): void {
+  const one = graph.constant('float', [], [1]);
+  const square = graph.node('Mul', [z, z]);
+  const root = graph.node('Sqrt', [graph.node('Add', [square, one])]);
+  const map = graph.node('Div', [square, graph.node('Add', [root, one])]);
+  meanOf(graph, map, false, 'score');
+  graph.node('Squeeze', [map, graph.constant('int64', [1], [1])], {}, 'map');
+
+  const { layers, input, sigma } = metadata;
+  const { jump, extent, start, height, width } = ops.receptiveField(layers, input);
+  const taps = ops.gaussianTaps(extent, sigma);
+  const before = Math.floor((extent - 1) / 2) - Math.floor(start);
+  const axis = (count: number, out: number): [number, number] => {
+    const after = (count - 1) * jump + extent - before - out;
+    if (before < 0 || after < 0) {
+      throw new FcddError('FCDD_BAD_MODEL', 'the Gaussian of this network does not reach its input’s border');
+    }
+    return [before, after];
+  };
+  const [top, bottom] = axis(height, input.height);
+  const [left, right] = axis(width, input.width);
+  const down = graph.node('ConvTranspose', [map, graph.constant('float', [1, 1, extent, 1], taps)], {
+    kernel_shape: [extent, 1],
+    strides: [jump, 1],
+    pads: [top, 0, bottom, 0],
+  });
+  const across = graph.node('ConvTranspose', [down, graph.constant('float', [1, 1, 1, extent], taps)], {
+    kernel_shape: [1, extent],
+    strides: [1, jump],
+    pads: [0, left, 0, right],
+  });
+  graph.node('Squeeze', [across, graph.constant('int64', [1], [1])], {}, 'heatmap');
+}
+
+/** What a program needs beside the outputs; `fcdd` is the whole metadata of the model file. */
+function properties(
+  metadata: ModelMetadata,
+  description: ExportDescription,
+  { fp16 = false, keepBn = false }: ExportOptions,
+): Record<string, string> {
+  const { calibration, heatmapScale } = metadata;
+  return {
+    input:
+      'image: uint8, RGB, batch × height × width × 3 (rows as sharp and OpenCV give them, channels R G B)',
+    resize: description.resize,
+    threshold: calibration ? String(calibration.threshold) : '',
+    threshold_rule: calibration?.rule ?? 'the model has no threshold',
+    class_name: metadata.className,
+    dataset: metadata.dataset,
+    architecture: metadata.architecture,
+    heatmap_min: heatmapScale ? String(heatmapScale.min) : '',
+    heatmap_max: heatmapScale ? String(heatmapScale.max) : '',
+    precision: fp16 ? 'float16' : 'float32',
+    batch_norm: keepBn ? 'kept' : 'folded',
+    fcdd: JSON.stringify(metadata),
+  };
+}
