@@ -62,7 +62,8 @@ async function writePreview(run: PreparedRun, write: Write): Promise<ReportPictu
   const { height, width, channels } = run.network.input;
   const { supervise, noise } = run.config;
   const description =
-    supervise === 'unsupervised' ? 'normal images alone' : `supervision ${supervise}, noise ${noise}`;
+    (supervise === 'unsupervised' ? 'normal images alone' : `supervision ${supervise}, noise ${noise}`) +
+    (run.dataset.nominalLabel === 1 ? '; labels swapped' : '');
   const png = await renderPreview(
     { count, height, width, channels: channels as 1 | 3, bytes, labels, masks: run.pixelwise ? masks : null },
     description,

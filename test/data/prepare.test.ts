@@ -17,6 +17,7 @@ import { openIndex, readPicture } from '../../src/data/archives/archive-index.js
 import { openDataSet, openExposure } from '../../src/data/index.js';
 import { prepareData } from '../../src/data/prepare/prepare.js';
 import type { PrepareDataOptions } from '../../src/data/prepare/types.js';
+import { createWriter } from '../../src/data/prepare/unpack.js';
 import {
   cifar10Archive,
   cifar100Archive,
@@ -193,6 +194,21 @@ describe('unpacked data sets', () => {
     const path = archive('mvtec.tar', tar(await mvtecMembers()));
     await failure(prepare('mvtec', path), 'FCDD_BAD_DATA', /another size/, /move it away/);
     expect(readFileSync(own, 'utf8')).toBe('my own picture');
+  });
+
+  it('says that the disk is full, and leaves no half of a file', async () => {
+    const { data } = place();
+    const writer = createWriter(data);
+    const full = async function* () {
+      yield Buffer.alloc(10);
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC', syscall: 'write' });
+    };
+    await failure(writer.write('a/b.png', 20, full), 'FCDD_DISK', /the disk is full/);
+    expect(readdirSync(join(data, 'a'))).toEqual([]);
+    const { prepare, data: blocked, archive } = place();
+    const path = archive('cifar-100-binary.tar.gz', cifar100Archive());
+    write(join(blocked, 'cifar100'), 'a file where the folder should be');
+    await failure(prepare('cifar100', path), 'FCDD_DISK', /run the same command again/);
   });
 
   it('is stopped by a signal', async () => {

@@ -33,6 +33,18 @@ export const markerFile = 'prepared.json';
  * @throws FcddError FCDD_INVALID_ARGUMENT, FCDD_NOT_FOUND, FCDD_BAD_DATA (archive), FCDD_DISK, FCDD_ABORTED
  */
 export async function prepareData(name: string, options: PrepareDataOptions): Promise<PreparedData> {
+  try {
+    return await prepareKnown(name, options);
+  } catch (cause) {
+    if (!(cause instanceof FcddError) || cause.code !== 'FCDD_DISK') throw cause;
+    throw new FcddError('FCDD_DISK', cause.message, {
+      hint: 'what is done stays: make room (or choose another folder with --data), and run the same command again',
+      cause,
+    });
+  }
+}
+
+async function prepareKnown(name: string, options: PrepareDataOptions): Promise<PreparedData> {
   const known = preparableNames.find((one) => one === (name === 'pascal-voc' ? 'voc' : name));
   if (!known) {
     const list = preparableNames.join(', ');
@@ -182,15 +194,18 @@ async function copyFolder(
 export async function used(path: string, md5: string | null, task: Preparing): Promise<UsedArchive> {
   const { size } = await stat(path);
   const archive = catalogue[task.name].archives.find(({ name }) => name === basename(path));
-  const published = md5 === null || !archive?.md5 ? null : archive.md5 === md5;
-  if (published === false) {
-    task.warn(
-      `${path} is not the published ${archive!.name}: its MD5 is ${md5}, not ${archive!.md5}; used all the same`,
-    );
-  } else if (published === null && md5 !== null) {
+  const differs =
+    md5 !== null && archive?.md5 && archive.md5 !== md5
+      ? `its MD5 is ${md5}, not ${archive.md5}`
+      : archive?.size !== undefined && archive.size !== size
+        ? `it has ${size} bytes, not ${archive.size}`
+        : null;
+  if (differs) task.warn(`${path} is not the published ${archive!.name}: ${differs}; used all the same`);
+  if (md5 !== null && !archive?.md5) {
     task.onNote?.(`${path}: MD5 ${md5}; there is no published sum to compare it with`);
   }
-  return { path, size, md5, published };
+  const same = md5 !== null && archive?.md5 === md5;
+  return { path, size, md5, published: differs ? false : same ? true : null };
 }
 
 function compareCounts(
