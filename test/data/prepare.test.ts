@@ -21,6 +21,7 @@ import { createWriter } from '../../src/data/prepare/unpack.js';
 import {
   cifar10Archive,
   cifar100Archive,
+  devkit,
   emnistZip,
   fashionMnistFiles,
   imagenet22kTar,
@@ -382,8 +383,26 @@ describe('ImageNet, in place', () => {
       1,
     );
     await prepare('imagenet22k', join(data, 'in/22k'));
+    // The labels may lie beside the folders, as an archive.
+    archive('il/ILSVRC2012_devkit_t12.tar.gz', devkit([acorn, cat]));
+    const again = await prepare('imagenet', join(data, 'in/il'));
+    expect(again).toMatchObject({ complete: true, counts: { train: 2, val: 2 }, missing: [] });
     const exposure = { root: data, height: 16, width: 16, channels: 3 as const, seed: 0 };
     expect((await openExposure('imagenet22k', exposure)).names).toEqual([`${cat}/${cat}_7.JPEG`]);
+  });
+
+  it('indexes a folder of one tar per synset', async () => {
+    const { data, prepare, archive } = place();
+    const picture = (await vocMembers(1)).find(({ name }) => name.endsWith('.jpg'))!.data!;
+    for (const wnid of otherSynsets) {
+      const images = [1, 2].map((i) => ({ name: `${wnid}_${i}.JPEG`, data: picture }));
+      archive(`synsets/${wnid}.tar`, tar(images));
+    }
+    const made = await prepare('imagenet22k', join(data, 'in/synsets'));
+    expect(made.counts).toEqual({ classes: 3, images: 6 });
+    expect(made.archives).toHaveLength(3);
+    const exposure = { root: data, height: 16, width: 16, channels: 3 as const, seed: 0 };
+    expect((await openExposure('imagenet22k', exposure)).names).toHaveLength(6);
   });
 
   it('goes on with an index where it was stopped, and with the rest of a download', async () => {

@@ -63,7 +63,15 @@ async function prepareKnown(name: string, options: PrepareDataOptions): Promise<
   };
   const folder = resolve(options.data, set.folder);
   await makeFolder(folder);
-  const task: Preparing = { ...options, name: known, folder, warn };
+  const noted = await readMarker(folder);
+  const task: Preparing = {
+    ...options,
+    name: known,
+    folder,
+    before: noted?.archives ?? [],
+    complete: noted?.complete ?? false,
+    warn,
+  };
   const sources = await findSources(task);
   const made =
     known === 'imagenet' || known === 'imagenet22k'
@@ -75,13 +83,27 @@ async function prepareKnown(name: string, options: PrepareDataOptions): Promise<
     folder,
     complete: made.missing.length === 0,
     counts: made.counts,
-    archives: made.archives,
+    archives: [
+      ...task.before.filter(({ path }) => !made.archives.some((archive) => archive.path === path)),
+      ...made.archives,
+    ],
     missing: made.missing,
     warnings,
     broken: made.broken.slice(0, 1000),
   };
   await writeFileAtomic(join(folder, markerFile), `${JSON.stringify({ format: 1, ...prepared }, null, 2)}\n`);
   return prepared;
+}
+
+/** What an earlier run wrote; null when there was none, or none that can be read. */
+async function readMarker(folder: string): Promise<PreparedData | null> {
+  const content = await readFile(join(folder, markerFile), 'utf8').catch(() => 'null');
+  try {
+    const marker = JSON.parse(content) as PreparedData | null;
+    return Array.isArray(marker?.archives) ? marker : null;
+  } catch {
+    return null;
+  }
 }
 
 export interface Made {
@@ -134,15 +156,8 @@ async function unpackInto(
 
 /** What an earlier run noted about this very archive. */
 async function alreadyUnpacked(path: string, task: Preparing): Promise<UsedArchive | null> {
-  const marker = await readFile(join(task.folder, markerFile), 'utf8').catch(() => null);
-  if (marker === null) return null;
-  try {
-    const { archives, complete } = JSON.parse(marker) as PreparedData;
-    const { size } = await stat(path);
-    return (complete && archives.find((one) => one.path === path && one.size === size)) || null;
-  } catch {
-    return null;
-  }
+  const { size } = await stat(path);
+  return (task.complete && task.before.find((one) => one.path === path && one.size === size)) || null;
 }
 
 /** A single file of a data set (Fashion-MNIST's idx files come as such). */

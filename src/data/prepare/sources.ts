@@ -54,7 +54,10 @@ async function inFolder(folder: string, task: Preparing): Promise<Source[]> {
     const kind = await kindOf(path);
     if (kind === 'archive' || known.includes(name)) found.push({ kind, path });
   }
+  // ImageNet's folders may stand beside the archive of its labels.
+  const unpacked = task.name === 'imagenet' && names.some((name) => /^(train|val|ILSVRC)$/.test(name));
+  const rest: Source[] = unpacked ? [{ kind: 'folder', path: folder }] : [];
   const published = found.filter(({ path }) => known.includes(basename(path)));
-  if (published.length > 0) return published;
-  return found.length > 0 ? found : [{ kind: 'folder', path: folder }];
+  if (published.length > 0) return [...published, ...rest];
+  return found.length > 0 && !unpacked ? found : [{ kind: 'folder', path: folder }];
 }

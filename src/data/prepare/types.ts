@@ -55,6 +55,10 @@ export interface PreparedData {
 export interface Preparing extends PrepareDataOptions {
   name: PreparableName;
   folder: string;
+  /** Archives that earlier runs noted in prepared.json. */
+  before: readonly UsedArchive[];
+  /** Whether the earlier runs left nothing to do. */
+  complete: boolean;
   warn: (text: string) => void;
 }
 
