@@ -13,7 +13,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openIndex, readPicture } from '../../src/data/archives/archive-index.js';
+import { openIndex, readPicture } from '../../src/data/archives/open-index.js';
 import { openDataSet, openExposure } from '../../src/data/index.js';
 import { prepareData } from '../../src/data/prepare/prepare.js';
 import type { PrepareDataOptions } from '../../src/data/prepare/types.js';

@@ -1,7 +1,8 @@
 /** Pictures of ImageNet by class, wherever they lie: folders named by WordNet id, one folder, or tars through an index. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BrokenEntry, openIndex, readPicture } from '../archives/archive-index.js';
+import type { BrokenEntry } from '../archives/index-format.js';
+import { openIndex, readPicture } from '../archives/open-index.js';
 import { compareNatural } from '../natural-order.js';
 import { scanFolder } from '../scan.js';
 import { wordNetId } from './classes.js';
