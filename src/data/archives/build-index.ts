@@ -1,6 +1,6 @@
 /**
- * Makes an index (index-format.ts) by the headers of tars alone (tar-entries.ts), appended chunk by chunk, so that a build
- * that was stopped goes on where it was.
+ * Makes an index (index-format.ts) by the headers of tars alone (tar-entries.ts), appended chunk by chunk, so
+ * that a build that was stopped goes on where it was.
  */
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { basename } from 'node:path';

@@ -1,10 +1,10 @@
 /**
- * An index of the pictures inside of tar files, so that they are read in place: ImageNet's tars of tars (a terabyte of
- * 14 million pictures) are never unpacked.
+ * An index of the pictures inside of tar files, so that they are read in place: ImageNet's tars of tars (a
+ * terabyte of 14 million pictures) are never unpacked.
  *
- * The file: one line of JSON that names the tars, then chunks, then one line that ends it. A chunk is a line of JSON
- * (which tar, which bytes of it, WordNet id, how many pictures, which are broken, `bytes`) and `bytes` bytes: the
- * pictures' names, offsets and sizes, deflated. Opening it reads the lines alone.
+ * The file: one line of JSON that names the tars, then chunks, then one line that ends it. A chunk is a line
+ * of JSON (which tar, which bytes of it, WordNet id, how many pictures, which are broken, `bytes`) and
+ * `bytes` bytes: the pictures' names, offsets and sizes, deflated. Opening it reads the lines alone.
  */
 import type { FileHandle } from 'node:fs/promises';
 

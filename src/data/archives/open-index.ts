@@ -14,7 +14,9 @@ export interface IndexedPicture {
 
 /** Pictures of one class. */
 export interface IndexedGroup {
-  /** WordNet id, from the name of the inner tar, of the folder or of the pictures; null when they do not say. */
+  /**
+   * WordNet id, from the name of the inner tar, of the folder or of the pictures; null when they do not say.
+   */
   wnid: string | null;
   count: number;
   /** In the order of the tar. */

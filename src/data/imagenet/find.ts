@@ -1,4 +1,7 @@
-/** Finds ImageNet below a folder: prepared (indexes, sources.json), or simply unpacked as ILSVRC's archives are. */
+/**
+ * Finds ImageNet below a folder: prepared (indexes, sources.json), or simply unpacked as ILSVRC's archives
+ * are.
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FcddError } from '../../errors.js';

@@ -1,6 +1,7 @@
 /**
- * The data sets that `data prepare` knows: how their owners publish them, under which licence, and what is in them. Sums
- * are those that torchvision checks (fashion-mnist, EMNIST, VOC, ImageNet) or that the owner prints (CIFAR's page).
+ * The data sets that `data prepare` knows: how their owners publish them, under which licence, and what is in
+ * them. Sums are those that torchvision checks (fashion-mnist, EMNIST, VOC, ImageNet) or that the owner
+ * prints (CIFAR's page).
  */
 import type { PreparableName } from './types.js';
 

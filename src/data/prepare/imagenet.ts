@@ -1,7 +1,7 @@
 /**
- * ImageNet is read where it lies: tars get an index (`train.index`, `val.index`, `images.index`), folders a line in
- * `sources.json`. Labels and names of the development kit are kept in `labels.json`. Parts may come one by one, in any
- * order; each run adds to what is there.
+ * ImageNet is read where it lies: tars get an index (`train.index`, `val.index`, `images.index`), folders a
+ * line in `sources.json`. Labels and names of the development kit are kept in `labels.json`. Parts may come
+ * one by one, in any order; each run adds to what is there.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

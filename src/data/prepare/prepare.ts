@@ -1,7 +1,8 @@
 /**
- * `fcdd-native data prepare`: from what the owner of a data set publishes to a folder that `train` opens. Archives are
- * unpacked safely, or indexed in place where they are too large for that (ImageNet). `prepared.json` is written last and
- * says what was found; without it the same command goes on where it was stopped.
+ * `fcdd-native data prepare`: from what the owner of a data set publishes to a folder that `train` opens.
+ * Archives are unpacked safely, or indexed in place where they are too large for that (ImageNet).
+ * `prepared.json` is written last and says what was found; without it the same command goes on where it was
+ * stopped.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
