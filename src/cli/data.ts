@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { checkData } from '../data/check/check.js';
 import { checkableNames } from '../data/check/listing.js';
@@ -31,7 +32,7 @@ const prepare: CommandModule = {
         },
         data: {
           type: 'string',
-          describe: 'folder below which <data set>/ is made (else $FCDD_DATA)',
+          describe: 'folder below which <data set>/ is made [default: $FCDD_DATA, else data]',
         },
         checksum: {
           type: 'boolean',
@@ -78,7 +79,13 @@ function reportPrepared({ dataset, folder, counts, missing, complete }: Prepared
   log(`${catalogue[dataset].title} in ${folder}: ${list.join(', ')}`);
   for (const part of missing) log(`missing: ${part}`);
   log(`licence: ${catalogue[dataset].licence}; published at ${catalogue[dataset].page}`);
-  if (complete) log('ready');
+  if (complete) log(`ready: ${nextCommand(dataset, dirname(folder))}`);
+}
+
+function nextCommand(dataset: PreparedData['dataset'], data: string): string {
+  const path = relative('', data) || '.';
+  if (dataset === 'imagenet22k') return `fcdd-native train --oe imagenet22k --data ${path} …`;
+  return `fcdd-native train --dataset ${dataset === 'voc' ? 'pascal-voc' : dataset} --data ${path}`;
 }
 
 const check: CommandModule = {

@@ -1,6 +1,6 @@
 /**
- * EMNIST comes in several selections of one archive, with images that are transposed and letters counted from 1. The
- * letters are what the FCDD paper uses as outlier exposure, upright.
+ * EMNIST comes in several selections of one archive, with images that are transposed and letters counted from
+ * 1. The letters are what the FCDD paper uses as outlier exposure, upright.
  */
 import type { ImageArray } from './array-files.js';
 import type { Raster } from './resample.js';

@@ -66,9 +66,10 @@ async function writePreview(run: PreparedRun, write: Write): Promise<ReportPictu
   const { supervise, noise, onObject } = run.config;
   const place = onObject ? ', on the object alone' : '';
   const description =
-    supervise === 'unsupervised'
-      ? 'normal images alone'
-      : `supervision ${supervise}, noise ${noise}${place}${markedShare(labels, masks)}`;
+      (supervise === 'unsupervised'
+        ? 'normal images alone'
+        : `supervision ${supervise}, noise ${noise}${place}${markedShare(labels, masks)}`) +
+      (run.dataset.nominalLabel === 1 ? '; labels swapped' : '');
   const png = await renderPreview(
     { count, height, width, channels: channels as 1 | 3, bytes, labels, masks: run.pixelwise ? masks : null },
     description,

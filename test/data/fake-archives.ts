@@ -1,6 +1,6 @@
 /**
- * Archives as the owners of the data sets publish them (names, layouts, formats), with a few small pictures in them.
- * Written into a folder that the test names.
+ * Archives as the owners of the data sets publish them (names, layouts, formats), with a few small pictures
+ * in them. Written into a folder that the test names.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -206,7 +206,9 @@ export async function vocMembers(horses = 4): Promise<TarMember[]> {
 /** Tabby cat, catamaran, tench: classes beside the thirty, the first of which shows what VOC is about. */
 export const otherSynsets = ['n02123045', 'n02981792', 'n01440764'] as const;
 
-/** ILSVRC's three files: training images as a tar of tars, validation images in one tar, the development kit. */
+/**
+ * ILSVRC's three files: training images as a tar of tars, validation images in one tar, the development kit.
+ */
 export async function writeIlsvrc(folder: string, perClass = 3): Promise<void> {
   const shown = [...imagenet30.slice(0, 3).map(({ wordnetId }) => wordnetId), ...otherSynsets];
   const train: TarMember[] = [];
@@ -252,7 +254,10 @@ export function devkit(truth: readonly string[]): Buffer {
   ]);
 }
 
-/** ImageNet-22k: a tar of tars, with what is broken in the real one: empty pictures, pages instead of pictures. */
+/**
+ * ImageNet-22k: a tar of tars, with what is broken in the real one: empty pictures, pages instead of
+ * pictures.
+ */
 export async function imagenet22kTar(perClass = 3): Promise<Buffer> {
   const acorn = imagenet30[0]!.wordnetId;
   const outer: TarMember[] = [];

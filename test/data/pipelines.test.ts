@@ -81,7 +81,17 @@ describe('published pipelines', () => {
 
 describe('training defaults', () => {
   it('are those of the paper', () => {
-    expect(dataSetNames).toEqual(['demo', 'fashion-mnist', 'cifar10', 'cifar100', 'mvtec', 'folder']);
+    expect(dataSetNames).toEqual([
+      'demo',
+      'fashion-mnist',
+      'cifar10',
+      'cifar100',
+      'emnist',
+      'mvtec',
+      'imagenet',
+      'pascal-voc',
+      'folder',
+    ]);
     expect(trainingDefaults('fashion-mnist')).toMatchObject({
       batch: 128,
       epochs: 400,

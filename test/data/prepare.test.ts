@@ -13,13 +13,15 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openIndex, readPicture } from '../../src/data/archives/archive-index.js';
+import { openIndex, readPicture } from '../../src/data/archives/open-index.js';
 import { openDataSet, openExposure } from '../../src/data/index.js';
 import { prepareData } from '../../src/data/prepare/prepare.js';
 import type { PrepareDataOptions } from '../../src/data/prepare/types.js';
+import { createWriter } from '../../src/data/prepare/unpack.js';
 import {
   cifar10Archive,
   cifar100Archive,
+  devkit,
   emnistZip,
   fashionMnistFiles,
   imagenet22kTar,
@@ -195,6 +197,21 @@ describe('unpacked data sets', () => {
     expect(readFileSync(own, 'utf8')).toBe('my own picture');
   });
 
+  it('says that the disk is full, and leaves no half of a file', async () => {
+    const { data } = place();
+    const writer = createWriter(data);
+    const full = async function* () {
+      yield Buffer.alloc(10);
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC', syscall: 'write' });
+    };
+    await failure(writer.write('a/b.png', 20, full), 'FCDD_DISK', /the disk is full/);
+    expect(readdirSync(join(data, 'a'))).toEqual([]);
+    const { prepare, data: blocked, archive } = place();
+    const path = archive('cifar-100-binary.tar.gz', cifar100Archive());
+    write(join(blocked, 'cifar100'), 'a file where the folder should be');
+    await failure(prepare('cifar100', path), 'FCDD_DISK', /run the same command again/);
+  });
+
   it('is stopped by a signal', async () => {
     const { data, prepare, archive } = place();
     const path = archive('mvtec.tar', tar(await mvtecMembers()));
@@ -366,8 +383,26 @@ describe('ImageNet, in place', () => {
       1,
     );
     await prepare('imagenet22k', join(data, 'in/22k'));
+    // The labels may lie beside the folders, as an archive.
+    archive('il/ILSVRC2012_devkit_t12.tar.gz', devkit([acorn, cat]));
+    const again = await prepare('imagenet', join(data, 'in/il'));
+    expect(again).toMatchObject({ complete: true, counts: { train: 2, val: 2 }, missing: [] });
     const exposure = { root: data, height: 16, width: 16, channels: 3 as const, seed: 0 };
     expect((await openExposure('imagenet22k', exposure)).names).toEqual([`${cat}/${cat}_7.JPEG`]);
+  });
+
+  it('indexes a folder of one tar per synset', async () => {
+    const { data, prepare, archive } = place();
+    const picture = (await vocMembers(1)).find(({ name }) => name.endsWith('.jpg'))!.data!;
+    for (const wnid of otherSynsets) {
+      const images = [1, 2].map((i) => ({ name: `${wnid}_${i}.JPEG`, data: picture }));
+      archive(`synsets/${wnid}.tar`, tar(images));
+    }
+    const made = await prepare('imagenet22k', join(data, 'in/synsets'));
+    expect(made.counts).toEqual({ classes: 3, images: 6 });
+    expect(made.archives).toHaveLength(3);
+    const exposure = { root: data, height: 16, width: 16, channels: 3 as const, seed: 0 };
+    expect((await openExposure('imagenet22k', exposure)).names).toHaveLength(6);
   });
 
   it('goes on with an index where it was stopped, and with the rest of a download', async () => {

@@ -224,6 +224,11 @@ describe('trainers', () => {
       /an integer from 1 to 1048576 for options.batch but received 0/,
     ],
     [
+      'a label that there is not',
+      make({ nominalLabel: 2 }),
+      /an integer from 0 to 1 for options.nominalLabel but received 2/,
+    ],
+    [
       'no objective',
       make({ objective: undefined }),
       /an object for options.objective but received undefined/,

@@ -105,6 +105,19 @@ describe('bits', () => {
   });
 });
 
+test('a nominal label of 1 swaps labels and masks, and nothing else', async () => {
+  const { network } = await setUp(cpu);
+  const images = cpu.createImageStore(smallImages(1, 22));
+  const make = (nominalLabel: 0 | 1) =>
+    network.createTrainer({ ...dataOptions, images, nominalLabel }).augment(1, 0, 22);
+  const plain = await make(0);
+  const swapped = await make(1);
+  expect(new Set(plain.labels)).toEqual(new Set([0, 1]));
+  expect(swapped.bytes).toEqual(plain.bytes);
+  expect(swapped.labels).toEqual(plain.labels.map((label) => 1 - label));
+  expect(swapped.masks).toEqual(plain.masks.map((value) => 1 - value));
+});
+
 describe('cpu against reference', () => {
   test('gradients and activations of a whole step', async () => {
     const find = async (device: Device) => {

@@ -156,7 +156,7 @@ struct TrainerOptions {
   FcddPipeline pipeline{};
   FcddSupervision supervision{};
   int repeat = 1;         // the list of images is this many times as long (MVTec: 10)
-  int nominal_label = 0;  // 1: labels and masks of the data are swapped (augment.h)
+  int nominal_label = 0;  // 1: labels and masks are swapped (augment.h)
   uint64_t seed = 0;
 };
 

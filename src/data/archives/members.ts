@@ -1,6 +1,7 @@
 /**
- * Streaming through the members of an archive: tar, plain or compressed by gzip or xz, and zip. What the archive is comes
- * from its first bytes. The caller consumes or skips each member in turn; nothing is written here.
+ * Streaming through the members of an archive: tar, plain or compressed by gzip or xz, and zip. What the
+ * archive is comes from its first bytes. The caller consumes or skips each member in turn; nothing is written
+ * here.
  */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -54,7 +55,10 @@ export interface ReadOptions {
   onBytes?: ((bytes: Uint8Array) => void) | undefined;
 }
 
-/** Calls `visit` for each member in turn. @throws FcddError FCDD_BAD_DATA for an archive that is cut off or corrupt */
+/**
+ * Calls `visit` for each member in turn. @throws FcddError FCDD_BAD_DATA for an archive that is cut off or
+ * corrupt
+ */
 export async function readArchive(
   path: string,
   visit: (member: Member) => Promise<void>,

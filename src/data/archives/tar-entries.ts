@@ -1,6 +1,6 @@
 /**
- * The entries of an uncompressed tar file by their headers alone: bodies are skipped, not read, so that a file of a
- * terabyte is listed in as many small reads as it has entries.
+ * The entries of an uncompressed tar file by their headers alone: bodies are skipped, not read, so that a
+ * file of a terabyte is listed in as many small reads as it has entries.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { signatureBytes } from '../picture-format.js';

@@ -1,4 +1,6 @@
-/** Headers of tar files by node-tar's parser, with the names that GNU tar and pax put in front of an entry. */
+/**
+ * Headers of tar files by node-tar's parser, with the names that GNU tar and pax put in front of an entry.
+ */
 import { Header, Pax } from 'tar';
 
 export const tarBlock = 512;

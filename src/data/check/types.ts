@@ -6,7 +6,10 @@ export interface CheckEntry {
   className: string;
   name: string;
   open(): Promise<Raster>;
-  /** Of an anomalous test picture: its mask, null where it should have one and has not; undefined: none is expected. */
+  /**
+   * Of an anomalous test picture: its mask, null where it should have one and has not; undefined: none is
+   * expected.
+   */
   mask?: string | null;
 }
 

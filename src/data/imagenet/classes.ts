@@ -1,4 +1,6 @@
-/** ImageNet-30: names and WordNet ids of the thirty classes, in the order of their indices; and WordNet ids. */
+/**
+ * ImageNet-30: names and WordNet ids of the thirty classes, in the order of their indices; and WordNet ids.
+ */
 import { readFileSync } from 'node:fs';
 
 const published = JSON.parse(readFileSync(new URL('../normalisation.json', import.meta.url), 'utf8')) as {
@@ -7,14 +9,17 @@ const published = JSON.parse(readFileSync(new URL('../normalisation.json', impor
 
 export const imagenet30: readonly { name: string; wordnetId: string }[] = published.imagenet30;
 
-/** "n01440764" at the beginning of a path or of one of its parts: n01440764.tar, n01440764/a.JPEG, n01440764_1.JPEG. */
+/**
+ * "n01440764" at the beginning of a path or of one of its parts: n01440764.tar, n01440764/a.JPEG,
+ * n01440764_1.JPEG.
+ */
 export function wordNetId(name: string): string | null {
   return /(?:^|\/)(n\d{8})(?=[_./]|$)/.exec(name)?.[1] ?? null;
 }
 
 /**
- * Classes of ILSVRC that show what Pascal VOC is about, by a word of their name: left out where its validation images
- * stand for "no horse" (and for no person, cat … in front of the camera).
+ * Classes of ILSVRC that show what Pascal VOC is about, by a word of their name: left out where its
+ * validation images stand for "no horse" (and for no person, cat … in front of the camera).
  */
 const vocWords = new Set(
   (

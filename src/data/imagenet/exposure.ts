@@ -1,6 +1,7 @@
 /**
- * ImageNet as outlier exposure, read in place. `imagenet`: the validation images of ILSVRC-2012, for pascal-voc without the
- * classes that show what VOC is about, for imagenet without the thirty classes. `imagenet22k`: everything but those thirty.
+ * ImageNet as outlier exposure, read in place. `imagenet`: the validation images of ILSVRC-2012, for
+ * pascal-voc without the classes that show what VOC is about, for imagenet without the thirty classes.
+ * `imagenet22k`: everything but those thirty.
  */
 import { FcddError } from '../../errors.js';
 import { namedNear } from '../locate.js';
@@ -15,8 +16,8 @@ export const isImagenetExposure = (spec: string): spec is ImagenetExposure =>
   spec === 'imagenet' || spec === 'imagenet22k';
 
 /**
- * Images drawn for a run at most, unless a limit is given: at a short side of 256 they are 2.6 GB, and nobody has memory
- * for the 14 million of ImageNet-22k.
+ * Images drawn for a run at most, unless a limit is given: at a short side of 256 they are 2.6 GB, and nobody
+ * has memory for the 14 million of ImageNet-22k.
  */
 export const exposureCap = 10_000;
 

@@ -1,8 +1,11 @@
-/** Finds ImageNet below a folder: prepared (indexes, sources.json), or simply unpacked as ILSVRC's archives are. */
+/**
+ * Finds ImageNet below a folder: prepared (indexes, sources.json), or simply unpacked as ILSVRC's archives
+ * are.
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FcddError } from '../../errors.js';
-import type { BrokenEntry } from '../archives/archive-index.js';
+import type { BrokenEntry } from '../archives/index-format.js';
 import { isFolder } from '../locate.js';
 import { folderGroups, type ImageGroups, indexedGroups } from './groups.js';
 import { type ImagenetLabels, readLabels } from './labels.js';

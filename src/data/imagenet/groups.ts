@@ -1,7 +1,11 @@
-/** Pictures of ImageNet by class, wherever they lie: folders named by WordNet id, one folder, or tars through an index. */
+/**
+ * Pictures of ImageNet by class, wherever they lie: folders named by WordNet id, one folder, or tars through
+ * an index.
+ */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BrokenEntry, openIndex, readPicture } from '../archives/archive-index.js';
+import type { BrokenEntry } from '../archives/index-format.js';
+import { openIndex, readPicture } from '../archives/open-index.js';
 import { compareNatural } from '../natural-order.js';
 import { scanFolder } from '../scan.js';
 import { wordNetId } from './classes.js';
@@ -31,7 +35,10 @@ export interface ImageGroups {
 export const countOf = (groups: readonly ImageGroup[]): number =>
   groups.reduce((sum, { count }) => sum + count, 0);
 
-/** Folders named by WordNet id below `folder`, or else the pictures directly in it; null when there are neither. */
+/**
+ * Folders named by WordNet id below `folder`, or else the pictures directly in it; null when there are
+ * neither.
+ */
 export async function folderGroups(folder: string): Promise<ImageGroups | null> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const classes = entries.filter((entry) => wordNetId(entry.name) === entry.name).map(({ name }) => name);

@@ -1,7 +1,8 @@
 /**
- * Names of ImageNet's classes and the classes of ILSVRC-2012's validation images, which lie in one folder or tar without
- * saying what they show. Known sources: the development kit (meta.mat and the ground truth by ILSVRC id), as it comes or
- * unpacked; a list of WordNet ids in the order of the images; Kaggle's LOC_val_solution.csv; synset lists with names.
+ * Names of ImageNet's classes and the classes of ILSVRC-2012's validation images, which lie in one folder or
+ * tar without saying what they show. Known sources: the development kit (meta.mat and the ground truth by
+ * ILSVRC id), as it comes or unpacked; a list of WordNet ids in the order of the images; Kaggle's
+ * LOC_val_solution.csv; synset lists with names.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

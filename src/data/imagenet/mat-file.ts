@@ -1,6 +1,7 @@
 /**
- * Reading of MATLAB's MAT files, version 5 (MathWorks, "MAT-File Format"), as far as ImageNet's development kit needs it:
- * struct arrays, numbers and text, compressed or not. Everything else is skipped. Little-endian files only.
+ * Reading of MATLAB's MAT files, version 5 (MathWorks, "MAT-File Format"), as far as ImageNet's development
+ * kit needs it: struct arrays, numbers and text, compressed or not. Everything else is skipped. Little-endian
+ * files only.
  */
 import { inflateSync } from 'node:zlib';
 import { FcddError } from '../../errors.js';
@@ -36,7 +37,10 @@ export function readMatFile(file: Buffer, name: string): Map<string, MatValue> {
   }
 }
 
-/** A tag and its data; small ones keep both in eight bytes. Data is padded to eight bytes, except compressed one. */
+/**
+ * A tag and its data; small ones keep both in eight bytes. Data is padded to eight bytes, except compressed
+ * one.
+ */
 function element(buffer: Buffer, at: number): Element {
   const word = buffer.readUInt32LE(at);
   if (word > 0xffff) {

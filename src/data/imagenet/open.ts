@@ -1,6 +1,7 @@
 /**
- * ImageNet-30: one of thirty classes of ILSVRC-2012 is normal, the others are anomalous in test. Training images come from
- * the training split, test images from the validation split; both are read where they lie, folders or tars.
+ * ImageNet-30: one of thirty classes of ILSVRC-2012 is normal, the others are anomalous in test. Training
+ * images come from the training split, test images from the validation split; both are read where they lie,
+ * folders or tars.
  */
 import { FcddError } from '../../errors.js';
 import { drawWithoutReplacement, seededRandom } from '../../evaluation/random.js';

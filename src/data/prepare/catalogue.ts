@@ -1,12 +1,13 @@
 /**
- * The data sets that `data prepare` knows: how their owners publish them, under which licence, and what is in them. Sums
- * are those that torchvision checks (fashion-mnist, EMNIST, VOC, ImageNet) or that the owner prints (CIFAR's page).
+ * The data sets that `data prepare` knows: how their owners publish them, under which licence, and what is in
+ * them. Sums are those that torchvision checks (fashion-mnist, EMNIST, VOC, ImageNet) or that the owner
+ * prints (CIFAR's page).
  */
 import type { PreparableName } from './types.js';
 
 export interface KnownArchive {
   name: string;
-  /** Bytes, where they are known for certain. */
+  /** Bytes, where they are known for certain: tells a download that was cut off without reading it. */
   size?: number;
   md5?: string;
   what: string;
@@ -41,16 +42,28 @@ export const catalogue: Record<PreparableName, KnownSet> = {
     archives: [
       {
         name: 'train-images-idx3-ubyte.gz',
+        size: 26_421_880,
         md5: '8d4fb7e6c68d591d4c3dfef9ec88bf0d',
         what: 'training images',
       },
       {
         name: 'train-labels-idx1-ubyte.gz',
+        size: 29_515,
         md5: '25c81989df183df01b3e8a0aad5dffbe',
         what: 'training labels',
       },
-      { name: 't10k-images-idx3-ubyte.gz', md5: 'bef4ecab320f06d8554ea6380940ec79', what: 'test images' },
-      { name: 't10k-labels-idx1-ubyte.gz', md5: 'bb300cfdad3c16e7a12a480ee83cd310', what: 'test labels' },
+      {
+        name: 't10k-images-idx3-ubyte.gz',
+        size: 4_422_102,
+        md5: 'bef4ecab320f06d8554ea6380940ec79',
+        what: 'test images',
+      },
+      {
+        name: 't10k-labels-idx1-ubyte.gz',
+        size: 5_148,
+        md5: 'bb300cfdad3c16e7a12a480ee83cd310',
+        what: 'test labels',
+      },
     ],
     counts: { train: 60_000, test: 10_000 },
   },
@@ -100,6 +113,7 @@ export const catalogue: Record<PreparableName, KnownSet> = {
     archives: [
       {
         name: 'VOCtrainval_06-Nov-2007.tar',
+        size: 460_032_000,
         md5: 'c52e279531787c972589f7e41ab4ae64',
         what: 'training/validation data',
       },
@@ -114,11 +128,13 @@ export const catalogue: Record<PreparableName, KnownSet> = {
     archives: [
       {
         name: 'ILSVRC2012_img_train.tar',
+        size: 147_897_477_120,
         md5: '1d675b47d978889d74fa0da5fadfb00e',
         what: 'training images (138 GB)',
       },
       {
         name: 'ILSVRC2012_img_val.tar',
+        size: 6_744_924_160,
         md5: '29b22e2961454d5413ddabcf34fc5622',
         what: 'validation images (6.3 GB)',
       },

@@ -1,7 +1,7 @@
 /**
- * Fetching a file over HTTP into a folder, going on where an earlier attempt was stopped. What is there already is
- * asked for with Range, and only goes on if the server says that the file is still the same (If-Range with its ETag or
- * date, kept beside the part).
+ * Fetching a file over HTTP into a folder, going on where an earlier attempt was stopped. What is there
+ * already is asked for with Range, and only goes on if the server says that the file is still the same
+ * (If-Range with its ETag or date, kept beside the part).
  */
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,9 @@ export interface DownloadOptions {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** @returns the path of the file. @throws FcddError FCDD_NOT_FOUND (server, network), FCDD_DISK, FCDD_ABORTED */
+/**
+ * @returns the path of the file. @throws FcddError FCDD_NOT_FOUND (server, network), FCDD_DISK, FCDD_ABORTED
+ */
 export async function download(url: string, folder: string, options: DownloadOptions = {}): Promise<string> {
   const name = decodeURIComponent(new URL(url).pathname.split('/').pop() ?? '').replace(/[^\w.+-]/g, '_');
   if (name === '' || name.startsWith('.')) {

@@ -1,23 +1,23 @@
 /**
- * ImageNet is read where it lies: tars get an index (`train.index`, `val.index`, `images.index`), folders a line in
- * `sources.json`. Labels and names of the development kit are kept in `labels.json`. Parts may come one by one, in any
- * order; each run adds to what is there.
+ * ImageNet is read where it lies: tars get an index (`train.index`, `val.index`, `images.index`), folders a
+ * line in `sources.json`. Labels and names of the development kit are kept in `labels.json`. Parts may come
+ * one by one, in any order; each run adds to what is there.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { FcddError } from '../../errors.js';
 import { writeFileAtomic } from '../../files.js';
-import { buildIndex, openIndex } from '../archives/archive-index.js';
+import { buildIndex } from '../archives/build-index.js';
 import { archiveKind } from '../archives/members.js';
+import { openIndex } from '../archives/open-index.js';
 import { tarEntries } from '../archives/tar-entries.js';
 import { wordNetId } from '../imagenet/classes.js';
 import { findImagenet, sourcesFile } from '../imagenet/find.js';
 import { countOf, folderGroups } from '../imagenet/groups.js';
 import { addLabelFile, type ImagenetLabels, labelsFile, readLabels } from '../imagenet/labels.js';
 import { isFolder } from '../locate.js';
-import { compareNatural } from '../natural-order.js';
 import { catalogue, whereToGet } from './catalogue.js';
 import { type Made, used } from './prepare.js';
 import type { Source } from './sources.js';
@@ -37,13 +37,11 @@ export async function prepareImagenet(
   const archives: UsedArchive[] = [];
   const found: Partial<Record<Part, string>> = {};
   let labelled = false;
-  const indexed: { part: Part; tars: string[] }[] = [];
+  const tars = new Map<Part, string[]>();
   for (const { path, kind } of sources) {
     throwIfStopped(task.signal);
     if (kind === 'folder') {
-      const inside = await fromFolder(name, path);
-      Object.assign(found, inside.folders);
-      if (inside.tars.length > 0) indexed.push({ part: 'images', tars: inside.tars });
+      Object.assign(found, await fromFolder(name, path));
       const more = await readLabels(path);
       labelled = merge(labels, more) || labelled;
     } else if (name === 'imagenet' && (await addLabelFile(labels, path))) {
@@ -52,22 +50,23 @@ export async function prepareImagenet(
     } else {
       await refuseCompressed(path);
       const part = name === 'imagenet22k' ? 'images' : await partOfTar(path);
-      indexed.push({ part, tars: [path] });
+      tars.set(part, [...(tars.get(part) ?? []), path]);
       archives.push(await used(path, await md5Of(path, task), task));
     }
   }
-  for (const { part, tars } of indexed) await indexTars(part, tars, task);
+  for (const [part, paths] of tars) await indexTars(part, paths, task);
   await writeSources(task.folder, found);
   if (labelled) await writeLabels(task.folder, labels);
   return { archives, ...(name === 'imagenet' ? await takeStock(task) : await takeStock22k(task)) };
 }
 
-/** What a folder holds: ILSVRC's train/ and val/, WordNet folders, or tars named by WordNet id. */
-async function fromFolder(name: 'imagenet' | 'imagenet22k', path: string) {
+/** What an unpacked folder holds: ILSVRC's train/ and val/, or folders named by WordNet id. */
+async function fromFolder(
+  name: 'imagenet' | 'imagenet22k',
+  path: string,
+): Promise<Partial<Record<Part, string>>> {
   const folders: Partial<Record<Part, string>> = {};
   if (name === 'imagenet22k') {
-    const tars = (await readdir(path)).filter((file) => /^n\d{8}\.tar$/.test(file)).sort(compareNatural);
-    if (tars.length > 0) return { folders, tars: tars.map((file) => join(path, file)) };
     const groups = await folderGroups(path);
     if (groups?.groups.some(({ wnid }) => wnid !== null)) folders.images = path;
   } else {
@@ -84,7 +83,7 @@ async function fromFolder(name: 'imagenet' | 'imagenet22k', path: string) {
       hint: whereToGet(catalogue[name]),
     });
   }
-  return { folders, tars: [] };
+  return folders;
 }
 
 async function refuseCompressed(path: string): Promise<void> {
@@ -119,6 +118,8 @@ async function md5Of(path: string, task: Preparing): Promise<string | null> {
   const { size } = await stat(path);
   const known = catalogue[task.name].archives.find(({ name }) => name === basename(path));
   if (task.checksum === false || (!task.checksum && (size > checkedSize || !known?.md5))) return null;
+  const before = task.before.find((archive) => archive.path === path && archive.size === size);
+  if (before?.md5) return before.md5;
   const hash = createHash('md5');
   let done = 0;
   for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) {

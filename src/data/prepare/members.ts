@@ -1,4 +1,7 @@
-/** Which members of a data set's archives are wanted, and where they go: whatever folders the archive wraps them in. */
+/**
+ * Which members of a data set's archives are wanted, and where they go: whatever folders the archive wraps
+ * them in.
+ */
 import type { PreparableName } from './types.js';
 
 type Target = (name: string) => string | null;

@@ -1,7 +1,8 @@
 /**
- * `fcdd-native data prepare`: from what the owner of a data set publishes to a folder that `train` opens. Archives are
- * unpacked safely, or indexed in place where they are too large for that (ImageNet). `prepared.json` is written last and
- * says what was found; without it the same command goes on where it was stopped.
+ * `fcdd-native data prepare`: from what the owner of a data set publishes to a folder that `train` opens.
+ * Archives are unpacked safely, or indexed in place where they are too large for that (ImageNet).
+ * `prepared.json` is written last and says what was found; without it the same command goes on where it was
+ * stopped.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -33,6 +34,18 @@ export const markerFile = 'prepared.json';
  * @throws FcddError FCDD_INVALID_ARGUMENT, FCDD_NOT_FOUND, FCDD_BAD_DATA (archive), FCDD_DISK, FCDD_ABORTED
  */
 export async function prepareData(name: string, options: PrepareDataOptions): Promise<PreparedData> {
+  try {
+    return await prepareKnown(name, options);
+  } catch (cause) {
+    if (!(cause instanceof FcddError) || cause.code !== 'FCDD_DISK') throw cause;
+    throw new FcddError('FCDD_DISK', cause.message, {
+      hint: 'what is done stays: make room (or choose another folder with --data), and run the same command again',
+      cause,
+    });
+  }
+}
+
+async function prepareKnown(name: string, options: PrepareDataOptions): Promise<PreparedData> {
   const known = preparableNames.find((one) => one === (name === 'pascal-voc' ? 'voc' : name));
   if (!known) {
     const list = preparableNames.join(', ');
@@ -51,7 +64,15 @@ export async function prepareData(name: string, options: PrepareDataOptions): Pr
   };
   const folder = resolve(options.data, set.folder);
   await makeFolder(folder);
-  const task: Preparing = { ...options, name: known, folder, warn };
+  const noted = await readMarker(folder);
+  const task: Preparing = {
+    ...options,
+    name: known,
+    folder,
+    before: noted?.archives ?? [],
+    complete: noted?.complete ?? false,
+    warn,
+  };
   const sources = await findSources(task);
   const made =
     known === 'imagenet' || known === 'imagenet22k'
@@ -63,13 +84,27 @@ export async function prepareData(name: string, options: PrepareDataOptions): Pr
     folder,
     complete: made.missing.length === 0,
     counts: made.counts,
-    archives: made.archives,
+    archives: [
+      ...task.before.filter(({ path }) => !made.archives.some((archive) => archive.path === path)),
+      ...made.archives,
+    ],
     missing: made.missing,
     warnings,
     broken: made.broken.slice(0, 1000),
   };
   await writeFileAtomic(join(folder, markerFile), `${JSON.stringify({ format: 1, ...prepared }, null, 2)}\n`);
   return prepared;
+}
+
+/** What an earlier run wrote; null when there was none, or none that can be read. */
+async function readMarker(folder: string): Promise<PreparedData | null> {
+  const content = await readFile(join(folder, markerFile), 'utf8').catch(() => 'null');
+  try {
+    const marker = JSON.parse(content) as PreparedData | null;
+    return Array.isArray(marker?.archives) ? marker : null;
+  } catch {
+    return null;
+  }
 }
 
 export interface Made {
@@ -122,15 +157,8 @@ async function unpackInto(
 
 /** What an earlier run noted about this very archive. */
 async function alreadyUnpacked(path: string, task: Preparing): Promise<UsedArchive | null> {
-  const marker = await readFile(join(task.folder, markerFile), 'utf8').catch(() => null);
-  if (marker === null) return null;
-  try {
-    const { archives, complete } = JSON.parse(marker) as PreparedData;
-    const { size } = await stat(path);
-    return (complete && archives.find((one) => one.path === path && one.size === size)) || null;
-  } catch {
-    return null;
-  }
+  const { size } = await stat(path);
+  return (task.complete && task.before.find((one) => one.path === path && one.size === size)) || null;
 }
 
 /** A single file of a data set (Fashion-MNIST's idx files come as such). */
@@ -182,15 +210,18 @@ async function copyFolder(
 export async function used(path: string, md5: string | null, task: Preparing): Promise<UsedArchive> {
   const { size } = await stat(path);
   const archive = catalogue[task.name].archives.find(({ name }) => name === basename(path));
-  const published = md5 === null || !archive?.md5 ? null : archive.md5 === md5;
-  if (published === false) {
-    task.warn(
-      `${path} is not the published ${archive!.name}: its MD5 is ${md5}, not ${archive!.md5}; used all the same`,
-    );
-  } else if (published === null && md5 !== null) {
+  const differs =
+    md5 !== null && archive?.md5 && archive.md5 !== md5
+      ? `its MD5 is ${md5}, not ${archive.md5}`
+      : archive?.size !== undefined && archive.size !== size
+        ? `it has ${size} bytes, not ${archive.size}`
+        : null;
+  if (differs) task.warn(`${path} is not the published ${archive!.name}: ${differs}; used all the same`);
+  if (md5 !== null && !archive?.md5) {
     task.onNote?.(`${path}: MD5 ${md5}; there is no published sum to compare it with`);
   }
-  return { path, size, md5, published };
+  const same = md5 !== null && archive?.md5 === md5;
+  return { path, size, md5, published: differs ? false : same ? true : null };
 }
 
 function compareCounts(

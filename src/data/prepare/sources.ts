@@ -9,7 +9,10 @@ import type { Preparing } from './types.js';
 
 export type Source = { kind: 'archive' | 'file' | 'folder'; path: string };
 
-/** Downloads what is a URL and finds out what the rest is. @throws FcddError FCDD_NOT_FOUND, FCDD_INVALID_ARGUMENT */
+/**
+ * Downloads what is a URL and finds out what the rest is. @throws FcddError FCDD_NOT_FOUND,
+ * FCDD_INVALID_ARGUMENT
+ */
 export async function findSources(task: Preparing): Promise<Source[]> {
   const sources: Source[] = [];
   for (const from of task.from) {
@@ -40,8 +43,8 @@ async function kindOf(path: string): Promise<'archive' | 'file'> {
 }
 
 /**
- * The data set's archives by their published names where some are there, else any archives directly in the folder; else
- * the folder itself is the data.
+ * The data set's archives by their published names where some are there, else any archives directly in the
+ * folder; else the folder itself is the data.
  */
 async function inFolder(folder: string, task: Preparing): Promise<Source[]> {
   const names = (await readdir(folder)).filter((name) => !name.startsWith('.')).sort();
@@ -54,7 +57,10 @@ async function inFolder(folder: string, task: Preparing): Promise<Source[]> {
     const kind = await kindOf(path);
     if (kind === 'archive' || known.includes(name)) found.push({ kind, path });
   }
+  // ImageNet's folders may stand beside the archive of its labels.
+  const unpacked = task.name === 'imagenet' && names.some((name) => /^(train|val|ILSVRC)$/.test(name));
+  const rest: Source[] = unpacked ? [{ kind: 'folder', path: folder }] : [];
   const published = found.filter(({ path }) => known.includes(basename(path)));
-  if (published.length > 0) return published;
-  return found.length > 0 ? found : [{ kind: 'folder', path: folder }];
+  if (published.length > 0) return [...published, ...rest];
+  return found.length > 0 && !unpacked ? found : [{ kind: 'folder', path: folder }];
 }

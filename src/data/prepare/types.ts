@@ -18,7 +18,10 @@ export interface PrepareDataOptions {
   from: readonly string[];
   /** The folder below which `<data set>/` is made. */
   data: string;
-  /** Checksums of archives that are read in place (ImageNet): minutes to hours; sizes are compared in any case. */
+  /**
+   * Checksums of archives that are read in place (ImageNet): minutes to hours; sizes are compared in any
+   * case.
+   */
   checksum?: boolean;
   signal?: AbortSignal;
   onNote?: (text: string) => void;
@@ -47,7 +50,9 @@ export interface PreparedData {
   /** Parts that are not there, with where to get them. */
   missing: string[];
   warnings: string[];
-  /** Files inside of the archives that are no pictures although they should be; at most the first thousand. */
+  /**
+   * Files inside of the archives that are no pictures although they should be; at most the first thousand.
+   */
   broken: { name: string; reason: string }[];
 }
 
@@ -55,6 +60,10 @@ export interface PreparedData {
 export interface Preparing extends PrepareDataOptions {
   name: PreparableName;
   folder: string;
+  /** Archives that earlier runs noted in prepared.json. */
+  before: readonly UsedArchive[];
+  /** Whether the earlier runs left nothing to do. */
+  complete: boolean;
   warn: (text: string) => void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Unpacking what is wanted of an archive into a folder. No member can leave the folder: absolute names, `..`, backslashes
- * and links are refused, and so are links that stand in the way on disk. A file appears under its name only when it is
- * whole, so an unpacking that was killed goes on with what is missing.
+ * Unpacking what is wanted of an archive into a folder. No member can leave the folder: absolute names, `..`,
+ * backslashes and links are refused, and so are links that stand in the way on disk. A file appears under its
+ * name only when it is whole, so an unpacking that was killed goes on with what is missing.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';

@@ -28,8 +28,8 @@ export async function findVoc(dir: string | undefined): Promise<string> {
 }
 
 /**
- * The images of a split and whether they show a class, from `<class>_<split>.txt` ("000012 -1"), where 0 marks images in
- * which all of them are difficult; without that file from the annotations.
+ * The images of a split and whether they show a class, from `<class>_<split>.txt` ("000012 -1"), where 0
+ * marks images in which all of them are difficult; without that file from the annotations.
  * @throws FcddError FCDD_BAD_DATA
  */
 export async function readSplit(

@@ -1,8 +1,9 @@
 /**
- * Pascal VOC 2007 as the FCDD paper's "Clever Hans" experiment uses it, with labels swapped: what is trained on (images
- * with a horse) is labelled 1 and pushed up, the outlier exposure is pulled down, and in the test split a horse is
- * anomalous. So the heatmap rates *horse*, and lights up where the network looks: on the photographer's watermark.
- * The whole image is shown (224×224, aspect ignored), because a crop would cut that off.
+ * Pascal VOC 2007 as the FCDD paper's "Clever Hans" experiment uses it, with labels swapped: what is trained
+ * on (images with a horse) is labelled 1 and pushed up, the outlier exposure is pulled down, and in the test
+ * split a horse is anomalous. So the heatmap rates *horse*, and lights up where the network looks: on the
+ * photographer's watermark. The whole image is shown (224×224, aspect ignored), because a crop would cut that
+ * off.
  */
 import { join } from 'node:path';
 import { FcddError } from '../../errors.js';
