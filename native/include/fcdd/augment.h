@@ -86,7 +86,7 @@ enum FcddNoiseSource {
   // (fcdd/patches.h).
   FCDD_CUT_PASTE = 7,  // a rectangle of this or another image of the store, pasted elsewhere
   FCDD_TEXTURE = 8,    // an image of the exposure store, or of the store where there is none, blended in
-                     // through a smooth random mask
+                       // through a smooth random mask
 };
 
 typedef struct FcddSupervision {
