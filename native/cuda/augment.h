@@ -29,7 +29,7 @@ struct SampleState {
   SamplePlan plan;
   FcddImage image;      // the exposure image where the sample has its size
   FcddImage exposure;   // when plan.exposure >= 0; with a patch, its donor
-  Patch patch;          // donor -1: none
+  Patch patch;          // of an anomaly whose source is_patch()
   uint32_t squares[2];  // how many each layer of a source made of squares has
   int32_t label;
   int32_t mask_is_label;  // everywhere

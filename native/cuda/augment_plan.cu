@@ -63,7 +63,6 @@ FCDD_GPU uint32_t count_squares_by_warp(const Draws& draws, const SquareLayer& l
 FCDD_KERNEL void plan_kernel(AugmentBatch b, PlanInput in) {
   const int32_t i = static_cast<int32_t>(blockIdx.x);
   SampleState s = {};
-  s.patch.donor = -1;
   s.skipped = !decide(in, b, i, s);
   if (!s.skipped) describe(s);
   if (!s.skipped && s.plan.mode != FCDD_UNSUPERVISED) {

@@ -47,7 +47,7 @@ FCDD_GPU bool malformed(const SampleState& s) {
 }
 // Whether the change that the noise makes decides about its sign.
 FCDD_GPU bool sign_is_open(const AugmentBatch& b, const SampleState& s) {
-  return malformed(s) && b.supervision.offline == 0 && s.patch.donor < 0;
+  return malformed(s) && b.supervision.offline == 0 && !is_patch(b.supervision.source);
 }
 
 // Pixel number `at` of an image with C channels: grey is ITU-R 601, three equal channels come from one.
@@ -99,7 +99,7 @@ FCDD_GPU void read_noise(const AugmentBatch& b, int sample, const SampleState& s
     for (int c = 0; c < C; c++) noise[c] = 0;
     return;
   }
-  if (s.patch.donor >= 0) return read_patch(b, s, y, x, noise);
+  if (is_patch(b.supervision.source)) return read_patch(b, s, y, x, noise);
   if (s.plan.exposure >= 0) {
     uint8_t level[C];
     read_levels(b.exposure, s.exposure, exposure_place(s, y, x), level);
@@ -143,7 +143,8 @@ FCDD_GPU Pixel<C> shown_pixel(const AugmentBatch& b, int sample, const SampleSta
   read_noise(b, sample, s, y, x, noise);
   // As a picture of its own, confetti is light on black.
   bool negative = s.plan.mode == FCDD_NOISE ? b.supervision.source == FCDD_CONFETTI : inverted;
-  if (malformed(s) && b.supervision.offline != 0 && s.patch.donor < 0) negative = bright(pixel.level);
+  if (malformed(s) && b.supervision.offline != 0 && !is_patch(b.supervision.source))
+    negative = bright(pixel.level);
   bool changed = false;
   FCDD_UNROLL
   for (int c = 0; c < C; c++) {

@@ -34,7 +34,11 @@ const options = {
     describe:
       'outlier exposure: a data set (cifar100, emnist, imagenet, imagenet22k …), or a folder of images, CIFAR or idx files',
   },
-  'oe-limit': { group: data, type: 'number', describe: 'use only so many exposure images, drawn once' },
+  'oe-limit': {
+    group: data,
+    type: 'number',
+    describe: 'use only so many exposure images (real anomalies: of each type), drawn once',
+  },
   'keep-oe-in-test': {
     group: data,
     type: 'boolean',

@@ -9,9 +9,10 @@
  *    moved out by two pixels.
  *
  * Textures (carpet, tiles) fill the picture, and there is no background to see. They are told by their border: where it
- * is as mixed as the rest, the threshold cuts through it. Then, or where the two sides of the threshold hardly differ,
- * the whole picture counts as object, for all images alike; and so it does for a single image of which next to nothing
- * or next to everything was found.
+ * is as mixed as the rest, the threshold cuts through it; or by what was found: an object of one product has about the
+ * same size in every picture, a patch of light has not. Then, or where the two sides of the threshold hardly differ, the
+ * whole picture counts as object, for all images alike; and so it does for a single image of which next to nothing or
+ * next to everything was found.
  */
 import type { StoredImages } from '../engine/types.js';
 
@@ -36,6 +37,8 @@ const mixedFrame = 0.25;
 const leastSeparability = 0.6;
 /** Difference of the mean distances of both sides, in grey levels, below which they are one. */
 const leastContrast = 16;
+/** Upper over lower quartile of the images' shares above which these are no pictures of one object. */
+const greatestSpread = 2;
 /** Shares of an image between which its foreground is believed. */
 const leastShare = 0.02;
 const greatestShare = 0.97;
@@ -50,18 +53,11 @@ export function estimateForeground(store: StoredImages): Foreground {
   for (const distance of distances) for (const value of distance) histogram[value]!++;
   const cut = otsu(histogram);
   const reason = noBackground(store, distances, cut);
-  if (reason !== null) {
-    const planes = store.images.map(() => null);
-    return {
-      planes,
-      share: 1,
-      whole: planes.length,
-      threshold: null,
-      summary: `on object: the whole picture is the object (${reason})`,
-    };
-  }
+  if (reason !== null) return wholeImages(store, reason);
   const planes = distances.map((distance, index) => objectOf(distance, store.images[index]!, cut.threshold));
   const shares = planes.map((plane) => (plane === null ? 1 : shareOf(plane)));
+  if (quantile(shares, 0.75) > greatestSpread * quantile(shares, 0.25))
+    return wholeImages(store, 'what stands out from the border differs too much from picture to picture');
   const share = shares.reduce((sum, value) => sum + value, 0) / Math.max(1, shares.length);
   const whole = planes.filter((plane) => plane === null).length;
   const exceptions = whole > 0 ? `, ${whole} of them as a whole` : '';
@@ -72,6 +68,17 @@ export function estimateForeground(store: StoredImages): Foreground {
     threshold: cut.threshold,
     summary: `on object: ${(100 * share).toFixed(0)} % of the pixels of ${planes.length} normal images are the object${exceptions}`,
   };
+}
+
+function wholeImages(store: StoredImages, reason: string): Foreground {
+  const planes = store.images.map(() => null);
+  const summary = `on object: the whole picture is the object (${reason})`;
+  return { planes, share: 1, whole: planes.length, threshold: null, summary };
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.round(q * (sorted.length - 1))] ?? 0;
 }
 
 interface Extent {

@@ -68,3 +68,26 @@ test('a kept run is not made again', async () => {
   expect(run).toHaveBeenCalledTimes(1);
   rmSync(folder, { recursive: true });
 });
+
+test('the table of protocols has means over seeds and says what is missing', async () => {
+  const { table, chosenSettings } = (await load('protocols.mjs')) as {
+    table(settings: Record<string, object[]>): string;
+    chosenSettings(asked: string | undefined, oe: string | undefined): string[];
+  };
+  const run = (image: number, aupro: number | null) => ({
+    epoch: 2,
+    best: { image, pixel: 0.5, aupro },
+    last: { image: 0.25, pixel: null },
+  });
+  const lines = table({ unsupervised: [run(0.6, null), run(0.7, null)], empty: [] }).split('\n');
+  expect(lines).toHaveLength(3);
+  expect(lines[2]).toBe(
+    '| unsupervised | 2 | 0.650 ± 0.071 | 0.500 ± 0.000 | n/a | 2, 2 | 0.250 ± 0.000 | n/a |',
+  );
+  expect(table({ x: [run(0.5, 0.125)] })).toContain('| 0.500 | 0.500 | 0.125 |');
+  const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
+  expect(chosenSettings('texture-gt, natural images;unsupervised', undefined)).toEqual(['unsupervised']);
+  expect(silent).toHaveBeenCalledOnce();
+  silent.mockRestore();
+  expect(() => chosenSettings('unsupervised,other', undefined)).toThrow(/'other' is none of/);
+});

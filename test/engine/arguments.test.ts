@@ -181,6 +181,16 @@ describe('stores and pipelines', () => {
       /for images.images\[0\].pixels but received 577/,
     ],
     ['a mask beyond the bytes', store({ images: [{ ...image, mask: 1e15 }] }), /for images.images\[0\].mask/],
+    [
+      'a foreground beyond the bytes',
+      store({ images: [{ ...image, foreground: 1e15 }] }),
+      /for images.images\[0\].foreground/,
+    ],
+    [
+      'a foreground of other values',
+      store({ images: [{ ...image, foreground: 0 }] }),
+      /foreground of image 0 .* only 0 and 1/,
+    ],
     ['a mask of other values', store({ images: [{ ...image, mask: 0 }] }), /mask of image 0 .* only 0 and 1/],
     ['a label', store({ images: [{ ...image, label: 2 }] }), /for images.images\[0\].label but received 2/],
     [
@@ -249,6 +259,12 @@ describe('trainers', () => {
       /16 × 12 × 3, for options.pipeline but received 8 × 12 × 3/,
     ],
     ['no exposure', make({ supervision: exposure }), /for options.exposure but received undefined/],
+    [
+      'a patch as a picture',
+      make({ supervision: { mode: 'noise', source: 'cut-paste' } }),
+      /with cut-paste, texture or onObject for options.supervision.mode but received "noise"/,
+    ],
+    ['an object of a picture', make({ supervision: { ...exposure, onObject: true } }), /onObject/],
     ['a mode', make({ supervision: { mode: 'x' } }), /for options.supervision.mode but received "x"/],
     [
       'a probability',
