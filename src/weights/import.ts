@@ -86,6 +86,6 @@ async function recover(
   }
   const paths = await listPictures(folder, mostImages);
   if (paths.length < fewImages)
-    hooks.onNote?.(`${paths.length} images are few: ${fewImages} or more photographs give better estimates`);
+    hooks.onNote?.(`few images (${paths.length}): ${fewImages} or more photographs give better estimates`);
   return recoverNorms(backbone, keptLayers(architecture), naturalImages(paths));
 }

@@ -87,6 +87,17 @@ function parseUrl(text: string): URL {
   throw new FcddError('FCDD_INVALID_ARGUMENT', `"${text}" is not an http or https address`);
 }
 
+function proxyAgent(): EnvHttpProxyAgent {
+  try {
+    return new EnvHttpProxyAgent();
+  } catch (cause) {
+    throw new FcddError('FCDD_INVALID_ARGUMENT', `the proxy is not an address: ${(cause as Error).message}`, {
+      hint: 'HTTP_PROXY and HTTPS_PROXY look like http://proxy:3128',
+      cause,
+    });
+  }
+}
+
 /** What is known of the file that a part belongs to: another file on the server starts from zero. */
 interface Part {
   etag: string | null;
@@ -130,7 +141,7 @@ class Download {
       throw diskError(folder, cause);
     });
     this.#part = await this.#storedPart();
-    const agent = new EnvHttpProxyAgent();
+    const agent = proxyAgent();
     try {
       await this.#attempts(agent);
     } finally {

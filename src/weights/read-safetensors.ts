@@ -100,7 +100,7 @@ class Collector {
     }
     if (!(tensor.data instanceof Float32Array || tensor.data instanceof Float64Array))
       throw new FcddError('FCDD_BAD_MODEL', `${this.#path} cannot be imported: "${name}" holds integers`);
-    const data = Float32Array.from(tensor.data);
+    const data = tensor.data instanceof Float32Array ? tensor.data : Float32Array.from(tensor.data);
     checkValues(this.#path, name, data);
     this.#tensors.set(name, { shape, data });
   }

@@ -171,6 +171,11 @@ describe('weights pull', () => {
     expect(requests).toHaveLength(1);
   });
 
+  it('says that a proxy is no address', async () => {
+    for (const name of ['HTTP_PROXY', 'http_proxy']) vi.stubEnv(name, '::nonsense::');
+    await expect(pull('http://127.0.0.1:9/x')).rejects.toMatchObject({ code: 'FCDD_INVALID_ARGUMENT' });
+  });
+
   it('takes its address from the environment', async () => {
     const { url } = await serve((request, response) => send(request, response));
     vi.stubEnv('FCDD_CACHE', await temporaryFolder());
