@@ -136,7 +136,7 @@ void augment(ReferenceDevice& device, const FcddAugment& a) {
     place(p, plan.place, s, mask_is_label(plan, images, exposure), label, placed,
           masks != nullptr ? masks + i * area : nullptr);
     if (!p.jitter_first) jitter(plan.jitter, placed, static_cast<int64_t>(area), p.channels);
-    if (labels != nullptr) labels[i] = label != 0;
+    if (labels != nullptr) labels[i] = static_cast<uint8_t>(label);
     if (x != nullptr) normalise(p, plan, placed, x + i * values);
   }
 }

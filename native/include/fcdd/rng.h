@@ -32,6 +32,7 @@ enum class Purpose : uint32_t {
   Squares = 7,       // confetti, layer 1 (coloured); blob; mixed-blob, the white ones
   MoreSquares = 8,   // confetti, layer 2 (dark); mixed-blob, the coloured ones
   NoiseValues = 9,   // gaussian, uniform and solid noise and the colours of mixed-blob, one draw per value
+  Dropout = 10,      // which values are dropped, see fcdd/dropout.h
 };
 
 struct Philox4 {
