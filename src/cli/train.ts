@@ -4,6 +4,7 @@ import type { CommandModule } from 'yargs';
 import { FcddError } from '../errors.js';
 import { architectures } from '../models/index.js';
 import { checkOptions, syntheticNoises, type TrainOptions } from '../training/config.js';
+import { methods } from '../training/methods.js';
 import { type TrainResult, train as trainRun } from '../training/train.js';
 import { deviceOptions } from './device.js';
 import { createTrainingBar, figure, log, percent, printJson, stopSignal } from './output.js';
@@ -76,6 +77,12 @@ const options = {
   },
   weights: { group: method, choices: ['random'], describe: 'random: let a VGG net start from scratch' },
   bias: { group: method, type: 'boolean', describe: 'biases and affine batch normalisation (--no-bias)' },
+  method: {
+    group: method,
+    choices: methods,
+    describe:
+      'fcdd; its baselines hsc (hypersphere classification), ae (autoencoder), dsvdd (Deep SVDD); classify (all classes, to start other runs from) [default: fcdd]',
+  },
   objective: {
     group: method,
     choices: ['auto', 'sample', 'pixel'],
@@ -256,7 +263,11 @@ function report(result: TrainResult, json: boolean): void {
     if (json) printJson({ out, epochs, seconds, imagesPerSecond, finished: false });
     return;
   }
-  if (metrics) {
+  if (metrics?.accuracy) {
+    log(`test accuracy ${figure(metrics.accuracy.all)} (${metrics.accuracy.n} images)`);
+    for (const [name, { accuracy, n }] of Object.entries(metrics.accuracy.perClass))
+      log(`  ${name.padEnd(16)} ${figure(accuracy)}  (${n} images)`);
+  } else if (metrics) {
     log(`image ROC-AUC ${figure(metrics.sample.rocAuc)}${because(metrics.sample.reason)}`);
     for (const [type, { rocAuc, n }] of Object.entries(metrics.sample.perType)) {
       log(

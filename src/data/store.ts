@@ -9,7 +9,7 @@ export interface StoredPicture {
   pixels: Uint8Array;
   height: number;
   width: number;
-  label: 0 | 1;
+  label: number;
   mask?: Uint8Array;
 }
 
@@ -72,6 +72,25 @@ export function subsetImages(store: StoredImages, indices: readonly number[]): S
     });
   }
   return builder.finish();
+}
+
+/** The images of several stores of equal channels, one after the other. */
+export function concatenateImages(stores: readonly StoredImages[]): StoredImages {
+  const bytes = new Uint8Array(stores.reduce((sum, store) => sum + store.bytes.length, 0));
+  const images: StoredImages['images'] = [];
+  let start = 0;
+  for (const store of stores) {
+    bytes.set(store.bytes, start);
+    for (const image of store.images) {
+      images.push({
+        ...image,
+        pixels: image.pixels + start,
+        mask: image.mask === null ? null : image.mask + start,
+      });
+    }
+    start += store.bytes.length;
+  }
+  return { channels: stores[0]!.channels, bytes, images };
 }
 
 export function emptySplit(channels: 1 | 3): Split {

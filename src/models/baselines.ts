@@ -280,9 +280,20 @@ export function autoencoder(model: string, { input, bias }: BaselineOptions): La
 }
 
 /**
- * Receptive field of the layers before the first that sees its whole input: the extent of the Gaussian that heatmaps of
- * baselines are blurred with. Those layers themselves.
+ * A classifier on the convolutions of an FCDD architecture, under their usual names: its head gives way to a leaky ReLU,
+ * the mean over the map and one fully connected layer, `classifier`.
  */
+export function classifier(layers: readonly Layer[], classes: number): Layer[] {
+  const head = layers.findLastIndex((layer) => layer.kind === 'conv');
+  return [
+    ...layers.slice(0, head),
+    lrelu,
+    { kind: 'averagepool', height: 1, width: 1 },
+    full('classifier', classes, 1, true),
+  ];
+}
+
+/** The layers before the first that sees its whole input: their receptive field is the Gaussian's that blurs heatmaps. */
 export function convolutionalPart(layers: readonly Layer[]): Layer[] {
   const end = layers.findIndex(
     (layer) =>

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { trainingDefaults } from '../data/index.js';
 import type { TrainingDefaults } from '../data/types.js';
 import { FcddError } from '../errors.js';
+import type { Method } from '../engine/types.js';
 import { architecture } from '../models/index.js';
+import { learnsNormalOnly, methods } from './methods.js';
 
 /**
  * A run is one configuration object: what the user chose, completed by the data set's defaults (report, section 3).
@@ -37,6 +39,8 @@ export const trainOptionsSchema = z
     bias: z.boolean(),
     /** 'random' allows a VGG net to start from random weights. */
     weights: z.literal('random'),
+    /** FCDD, a baseline of the paper (hsc, ae, dsvdd), or a classifier of the data set's classes. */
+    method: z.enum(methods),
     objective: z.enum(['auto', 'sample', 'pixel']),
     preprocessing: z.enum(['lcnaug1', 'aug1']),
     resize: z.enum(['nearest', 'area']),
@@ -79,6 +83,7 @@ export interface RunConfig extends TrainOptions {
   confettiColour: 'auto' | 'rgb' | 'grey';
   model: string;
   bias: boolean;
+  method: Method;
   objective: 'auto' | 'sample' | 'pixel';
   preprocessing: TrainingDefaults['preprocessing'];
   epochs: number;
@@ -121,16 +126,22 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     );
   }
   const optimizer = pick(checked.optimizer, defaults.optimizer);
+  const method = pick(checked.method, 'fcdd');
+  const normalOnly = learnsNormalOnly(method) || method === 'classify';
   const config: RunConfig = {
     ...checked,
     dataset,
     model,
     optimizer,
-    supervise: pick(checked.supervise, checked.oe === undefined ? defaults.supervise : 'noise'),
+    method,
+    supervise: pick(
+      checked.supervise,
+      normalOnly ? 'unsupervised' : checked.oe === undefined ? defaults.supervise : 'noise',
+    ),
     noise: pick(checked.noise, checked.oe === undefined ? defaults.noise : 'oe'),
     offline: pick(checked.offline, false),
     confettiColour: pick(checked.confettiColour, 'auto'),
-    bias: pick(checked.bias, true),
+    bias: pick(checked.bias, method !== 'dsvdd'),
     objective: pick(checked.objective, 'auto'),
     preprocessing: pick(checked.preprocessing, defaults.preprocessing),
     epochs: pick(checked.epochs, defaults.epochs),
@@ -140,13 +151,14 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     schedule: pick(checked.schedule, defaults.schedule),
     sigma: pick(checked.sigma, defaults.sigma),
     quantile: pick(checked.quantile, defaults.quantile),
-    holdOut: pick(checked.holdOut, defaults.holdOut),
+    holdOut: method === 'classify' ? 0 : pick(checked.holdOut, defaults.holdOut),
     falseAlarmRate: pick(checked.falseAlarmRate, 0.05),
     seed: pick(checked.seed, 0),
     device: pick(checked.device, 'auto'),
     evaluateAt: pick(checked.evaluateAt, []),
     saveMaps: pick(checked.saveMaps, false),
   };
+  checkMethod(config);
   checkSupervision(config);
   return { config, notes };
 }
@@ -181,6 +193,20 @@ export type SyntheticName = (typeof syntheticNoises)[number];
 
 export const isSynthetic = (noise: string): noise is SyntheticName =>
   (syntheticNoises as readonly string[]).includes(noise);
+
+/** A method that cannot use an option refuses it. */
+function checkMethod({ method, supervise, bias, objective }: RunConfig): void {
+  const refuse = (what: string, hint: string): never => {
+    throw new FcddError('FCDD_INVALID_ARGUMENT', `--method ${method} ${what}`, { hint });
+  };
+  if (method === 'fcdd') return;
+  if (objective === 'pixel') refuse('has no loss per pixel', 'leave --objective out');
+  if (method === 'classify' && supervise !== 'unsupervised')
+    refuse('learns from labels, not from anomalies', 'leave --supervise out');
+  if (learnsNormalOnly(method) && supervise !== 'unsupervised')
+    refuse('is trained on normal images alone', 'leave --supervise out, or use --method hsc');
+  if (method === 'dsvdd' && bias) refuse('must not have biases: they could map everything to its centre', 'leave --bias out');
+}
 
 /** Options that contradict each other are an error, never one of them silently ignored. */
 function checkSupervision(config: RunConfig): void {

@@ -2,6 +2,7 @@ import { openDataSet } from '../data/index.js';
 import type { DataSet, OpenOptions } from '../data/types.js';
 import { loadModel } from '../detector.js';
 import { FcddError } from '../errors.js';
+import { scoringOfModel } from './methods.js';
 import { type Metrics, testFigures, verdicts } from './figures.js';
 import { type Scored, scoreImages } from './scoring.js';
 import { openRunDevice, type RunDeviceOptions } from './train.js';
@@ -40,6 +41,7 @@ export async function evaluate(
   using device = openRunDevice(options, hooks.onNote ?? (() => {}));
   using loaded = await loadModel(model, device);
   const { metadata, network } = loaded;
+  const scoring = scoringOfModel(model, metadata);
   const name = options.dataset ?? metadata.dataset;
   const open: OpenOptions = {
     seed: 0,
@@ -69,6 +71,7 @@ export async function evaluate(
   const scored = await scoreImages(device, network, dataset.test.images, metadata.pipeline, {
     sigma: metadata.sigma,
     maps: true,
+    scoring,
     ...(hooks.signal ? { signal: hooks.signal } : {}),
     ...(hooks.onProgress ? { onProgress: hooks.onProgress } : {}),
   });

@@ -9,11 +9,13 @@ import type {
   StoredImages,
   Supervision,
   Trainer,
+  TrainerOptions,
 } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { heldOut } from '../evaluation/threshold.js';
 import { architecture } from '../models/index.js';
 import { isSynthetic, type RunConfig } from './config.js';
+import { centreOf, layersOf, type Scoring, scoringOf, withClasses } from './methods.js';
 
 /** Everything a run needs before its first step: data on the device, constants, network, trainer. */
 export interface PreparedRun extends Disposable {
@@ -26,6 +28,10 @@ export interface PreparedRun extends Disposable {
   pipelines: { train: Pipeline; test: Pipeline };
   supervision: Supervision;
   pixelwise: boolean;
+  /** How scores and heatmaps are made, by the method. */
+  scoring: Scoring;
+  /** Of the method classify, in the order of the network's outputs. */
+  classes: string[] | null;
   network: Network;
   trainer: Trainer;
   /** Data and method settings: what a checkpoint must share with the run that continues it. */
@@ -54,7 +60,7 @@ export async function openRunData(
     open.referencePreprocessing = config.referencePreprocessing;
   if (config.bitRange !== undefined) open.bitRange = config.bitRange;
   if (only !== undefined) open.only = only;
-  open.anomalies = config.supervise === 'other';
+  open.anomalies = config.supervise === 'other' || config.method === 'classify';
   if (options.onWarning) open.onWarning = options.onWarning;
   if (options.onLoad) open.onProgress = options.onLoad;
   return openDataSet(config.dataset, open);
@@ -66,7 +72,8 @@ export async function prepareRun(
   device: Device,
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
-  const dataset = withDrawnAnomalies(await openRunData(config, options), config, options);
+  const opened = withDrawnAnomalies(await openRunData(config, options), config, options);
+  const { classes, dataset } = config.method === 'classify' ? withClasses(opened) : { classes: null, dataset: opened };
   const { training, held } = splitHeldOut(dataset, config);
   const exposure = await openRunExposure(config, dataset, options);
   const neutral = dataset.pipelines(config.preprocessing);
@@ -86,14 +93,16 @@ export async function prepareRun(
       train: withConstants(neutral.train, config.preprocessing, normalisation),
       test: withConstants(neutral.test, config.preprocessing, normalisation),
     };
-    const network = keep(createNetwork(config, device, pipelines.train));
+    const network = keep(createNetwork(config, device, pipelines.train, classes));
     await network.initialise(config.seed);
+    const scoring = scoringOf(config.method, network.layers, network.input);
+    if (config.method === 'dsvdd') scoring.centre = await centreOf(network, images, pipelines.test);
     const supervision = supervisionOf(config, dataset);
     const pixelwise = isPixelwise(config, dataset);
     const trainer = keep(
       network.createTrainer({
         batch: config.batchSize,
-        objective: { pixelwise, sigma: config.sigma },
+        objective: objectiveOf(config, scoring, pixelwise),
         optimiser: { kind: config.optimizer, weightDecay: config.weightDecay },
         seed: config.seed,
         images,
@@ -114,6 +123,8 @@ export async function prepareRun(
       pipelines,
       supervision,
       pixelwise,
+      scoring,
+      classes,
       network,
       trainer,
       fingerprint: fingerprint(config, training.images, exposure),
@@ -185,7 +196,12 @@ async function constantsOf(dataset: DataSet, images: ImageStore, test: Pipeline)
   return { mean, std, lcnMin, lcnMax };
 }
 
-function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): Network {
+function createNetwork(
+  config: RunConfig,
+  device: Device,
+  pipeline: Pipeline,
+  classes: readonly string[] | null,
+): Network {
   const net = architecture(config.model);
   if (!net.channels.includes(pipeline.channels)) {
     throw new FcddError(
@@ -197,7 +213,18 @@ function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): N
     );
   }
   const { channels, height, width } = pipeline;
-  return device.createNetwork(net.layers({ bias: config.bias }), { channels, height, width });
+  const input = { channels, height, width };
+  return device.createNetwork(layersOf(config, input, classes), input);
+}
+
+/** What the trainer minimises. */
+export function objectiveOf(
+  { method, sigma }: RunConfig,
+  { centre }: Scoring,
+  pixelwise: boolean,
+): TrainerOptions['objective'] {
+  if (method === 'fcdd') return { pixelwise, sigma };
+  return { pixelwise: false, method, ...(centre ? { centre } : {}) };
 }
 
 function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
@@ -209,6 +236,7 @@ function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
 
 /** Pixel-wise whenever the setting supplies masks (paper section 3.1, equation 3), sample-wise otherwise. */
 function isPixelwise(config: RunConfig, dataset: DataSet): boolean {
+  if (config.method !== 'fcdd') return false;
   if (config.objective !== 'auto') return config.objective === 'pixel';
   return dataset.pixelwise || config.supervise === 'malformed-normal-gt';
 }
@@ -230,7 +258,7 @@ const notMethod = new Set([
 
 function fingerprint(config: RunConfig, images: StoredImages, exposure: StoredImages | undefined): string {
   const method = Object.entries(config)
-    .filter(([key]) => !notMethod.has(key))
+    .filter(([key, value]) => !notMethod.has(key) && !(key === 'method' && value === 'fcdd')) // older runs
     .sort(([a], [b]) => (a < b ? -1 : 1));
   const hash = createHash('sha256').update(JSON.stringify(method));
   for (const store of [images, exposure]) {

@@ -14,7 +14,7 @@ import { duration } from './estimate.js';
 import type { Metrics } from './figures.js';
 import type { PreparedRun } from './prepare.js';
 import { makeFolder, runFiles } from './run-folder.js';
-import { mapOf, type Scored } from './scoring.js';
+import { pictureMapOf, type Scored } from './scoring.js';
 
 export interface ReportInput {
   run: PreparedRun;
@@ -25,10 +25,22 @@ export interface ReportInput {
   scored: Scored | null;
 }
 
-const summaryOf = (trained: number, held: number): string =>
-  held > 0
-    ? `FCDD trained on ${trained} normal images, ${held} held out for the threshold.`
-    : `FCDD trained on all ${trained} normal images; none were held out, so there is no threshold.`;
+const methodNames = {
+  fcdd: 'FCDD',
+  hsc: 'Hypersphere classification',
+  ae: 'Autoencoder',
+  dsvdd: 'Deep SVDD',
+  classify: 'Classifier',
+} as const;
+
+function summaryOf(run: PreparedRun): string {
+  const name = methodNames[run.config.method];
+  const [trained, held] = [run.training.records.length, run.held.records.length];
+  if (run.classes) return `${name} trained on ${trained} images of ${run.classes.length} classes.`;
+  return held > 0
+    ? `${name} trained on ${trained} normal images, ${held} held out for the threshold.`
+    : `${name} trained on all ${trained} normal images; none were held out, so there is no threshold.`;
+}
 
 /** Writes what people look at: tables, plots, pictures, and the page that shows them. */
 export async function writeReport(input: ReportInput): Promise<void> {
@@ -78,7 +90,7 @@ async function writeSheets(input: ReportInput, scored: Scored, write: Write): Pr
       records: test.records,
       scores: scored.scores,
       pixels: (index) => storedPicture(run.dataset, index),
-      map: (index) => ({ data: mapOf(scored, index), height: scored.height, width: scored.width }),
+      map: (index) => ({ data: pictureMapOf(scored, index), height: scored.height, width: scored.width }),
       mask: (index) => test.masks?.[index] ?? null,
     },
     {
@@ -133,11 +145,13 @@ function page(
   const { height, width, channels } = network.input;
   return renderReport({
     title: `${dataset.name}: ${dataset.className}`,
-    summary: summaryOf(run.training.records.length, run.held.records.length),
+    summary: summaryOf(run),
     facts: [
       ['data set', `${dataset.name}, normal class ${dataset.className}`],
       ['network', `${config.model}, input ${height}×${width}×${channels}`],
       ['supervision', `${config.supervise}, ${config.noise}`],
+      ...(config.method === 'fcdd' ? [] : [['method', methodNames[config.method]] as const]),
+      ...(metrics.accuracy ? [['test accuracy', metrics.accuracy.all.toFixed(4)] as const] : []),
       ['loss', run.pixelwise ? 'per pixel' : 'per image'],
       ['optimiser', `${config.optimizer}, learning rate ${config.lr}, weight decay ${config.weightDecay}`],
       ['training', `${position.epoch} epochs, batch ${config.batchSize}, ${duration(seconds)}`],

@@ -34,6 +34,7 @@ export interface Tolerances {
   fiveStepsFloat64: number;
   fiveStepsFloat32Sgd: number;
   fiveStepsFloat32Adam: number;
+  baselineFloat32: number;
 }
 
 function readJson(url: URL): unknown {

@@ -93,7 +93,7 @@ struct InferOptions {
   // channels of its gradient's absolute value; AE: mean squared error, and its mean over channels. CLASSIFY has
   // scores 0 and no maps.
   int32_t objective = FCDD_OBJECTIVE_FCDD;
-  std::vector<double> centre;  // DSVDD: one value per output
+  std::vector<double> centre{};  // DSVDD: one value per output
   // Extent of the Gaussian of width sigma that blurs the maps of objectives other than FCDD; 0: none.
   int blur = 0;
   bool outputs = false;  // what the network says
@@ -153,7 +153,7 @@ struct OptimiserOptions {
 struct TrainerOptions {
   int batch = 1;
   int32_t objective = FCDD_OBJECTIVE_FCDD;
-  std::vector<double> centre;  // DSVDD: one value per output
+  std::vector<double> centre{};  // DSVDD: one value per output
   bool pixelwise = false;      // FCDD only
   double sigma = 0;            // pixelwise; 0: default_sigma
   OptimiserOptions optimiser{};
