@@ -13,6 +13,12 @@ export { openDevice, ops } from './engine/index.js';
 export type * from './engine/types.js';
 export { FcddError, type FcddErrorCode } from './errors.js';
 export { type Architecture, architecture, architectures } from './models/index.js';
+export {
+  type BaselineFigures,
+  type BaselineOptions,
+  type BaselineResult,
+  compareBaselines,
+} from './training/baselines.js';
 export type { RunConfig, TrainOptions } from './training/config.js';
 export {
   type EvaluateHooks,

@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { packageVersion } from '../training/versions.js';
+import { baselines } from './baselines.js';
 import { bench } from './bench.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
     .command(train)
     .command(evaluate)
     .command(predict)
+    .command(baselines)
     .command(models)
     .command(bench)
     .command(doctor)

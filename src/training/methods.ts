@@ -121,7 +121,17 @@ export function withClasses(dataset: DataSet): ClassData {
     };
   return {
     classes,
-    dataset: { ...dataset, className: `${classes.length} classes`, train, anomalies: null, test: test || null, constants: null },
+    dataset: {
+      ...dataset,
+      className: `${classes.length} classes`,
+      train,
+      anomalies: null,
+      test: test || null,
+      constants: null,
+      summary: [
+        `${dataset.name}: ${records.length} training images and ${known.length} test images of ${classes.length} classes`,
+      ],
+    },
   };
 }
 

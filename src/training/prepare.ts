@@ -66,6 +66,12 @@ export async function openRunData(
   return openDataSet(config.dataset, open);
 }
 
+/** The data set as a run of this configuration tests on it. */
+export async function openTestData(config: RunConfig, options: PrepareOptions): Promise<DataSet> {
+  if (config.supervise !== 'other') return openRunData(config, options, 'test');
+  return withDrawnAnomalies(await openRunData(config, options), config, options);
+}
+
 /** @throws FcddError for anything that does not fit: data, options, memory */
 export async function prepareRun(
   config: RunConfig,

@@ -109,7 +109,7 @@ async function writeSheets(input: ReportInput, scored: Scored, write: Write): Pr
 }
 
 /** A test image as it lies in the store. */
-function storedPicture(dataset: DataSet, index: number): Picture {
+export function storedPicture(dataset: DataSet, index: number): Picture {
   const { images } = dataset.test!;
   const { pixels, height, width } = images.images[index]!;
   const { channels } = images;
