@@ -131,7 +131,8 @@ TEST(baseline_objective_loss_gradient) {
     const Scalar mean = [&](const std::vector<double>& v) {
       c.z = v;
       double sum = 0;
-      for (const double loss : run_loss(b, c)[0].values) sum += loss;
+      const Outputs made = run_loss(b, c);
+      for (const double loss : made[0].values) sum += loss;
       return sum / c.a.batch;
     };
     check_gradient("objective " + std::to_string(objective), mean, z, dz);

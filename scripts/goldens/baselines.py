@@ -1,7 +1,7 @@
 """Five training steps of the paper's baselines in float64 PyTorch: baseline-<case>.json.
 
 Weights and inputs come from formula.py by the engine's tensor names and layout; every gradient of the first step and
-every change over five steps (SGD) is summarised as in training.py. Dropout drops what the engine's counter-based
+every change over five steps (SGD) is summarised as in training.py, PyTorch's own float32 distance included. Dropout drops what the engine's counter-based
 generator says, computed here from the published function.
 """
 
@@ -66,7 +66,7 @@ class KeyedDropout(nn.Module):
 
     def forward(self, x):
         masks = [kept(0, KeyedDropout.epoch, n, self.layer, x.shape[1], 0.5) for n in range(len(x))]
-        return x * torch.from_numpy(np.stack(masks).astype(np.float64)) * 2
+        return x * torch.from_numpy(np.stack(masks)).to(x.dtype) * 2
 
 
 def network(case):
@@ -124,19 +124,21 @@ def summary(name, change, size):
     }
 
 
-def golden(case):
+def train(case, dtype, layout=torch.contiguous_format):
+    """(losses, gradients of the first step, state before, state after)."""
     method, name, channels, size, batch, thin = case
     net = network(case)
     initialise(net)
-    net.train()
+    net = net.to(dtype).to(memory_format=layout).train()
     held, before = peer.held_biases(net), state_of(net)
     parameters = [p for p in net.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(parameters, OPTIMISER["lr"], 0.9, weight_decay=OPTIMISER["weightDecay"], nesterov=True)
     found, gradients = [], {}
-    centre = torch.from_numpy(values("centre", 48) * CENTRE_SCALE) if method == "dsvdd" else None
+    centre = torch.from_numpy(values("centre", 48) * CENTRE_SCALE).to(dtype) if method == "dsvdd" else None
     for step in range(STEPS):
         KeyedDropout.epoch = step
         x = torch.from_numpy(tensor(f"x/{step}", (batch, size, size, channels), INPUT_SCALE)).permute(0, 3, 1, 2)
+        x = x.to(dtype).contiguous(memory_format=layout)
         labels = torch.tensor([(i + step) % (CLASSES if method == "classify" else 2) for i in range(batch)])
         loss = peer.losses(method, net(x), x, labels, centre).mean()
         optimiser.zero_grad()
@@ -144,10 +146,36 @@ def golden(case):
         for bias in held:
             bias.grad.zero_()
         if step == 0:
-            gradients = {k: summary(k, v, float(np.linalg.norm(v))) for k, v in gradients_of(net).items()}
+            gradients = gradients_of(net)
         optimiser.step()
         found.append(loss.item())
-    after = state_of(net)
+    return found, gradients, before, state_of(net)
+
+
+def single_precision_runs(case):
+    """As in training.py: where a ReLU or a pool decides otherwise, equally good roundings end far apart."""
+    runs = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        for enabled in (True, False):
+            with torch.backends.mkldnn.flags(enabled=enabled):
+                runs.append(train(case, torch.float32, layout))
+    return runs
+
+
+def largest_distance(truth, singles):
+    norm = max(np.linalg.norm(truth), 1e-300)
+    return float(max(np.linalg.norm(single - truth) for single in singles) / norm)
+
+
+def golden(case):
+    method, name, channels, size, batch, thin = case
+    found, gradients, before, after = train(case, torch.float64)
+    singles = single_precision_runs(case)
+
+    def described(key, change, value, part):
+        distance = largest_distance(value, [single[part][key] for single in singles])
+        return {**summary(key, change, float(np.linalg.norm(value))), "float32Distance": distance}
+
     return {
         "method": method,
         "model": name,
@@ -157,8 +185,8 @@ def golden(case):
         "classes": CLASSES,
         "optimiser": OPTIMISER,
         "losses": found,
-        "gradients": gradients,
-        "tensors": {k: summary(k, after[k] - before[k], float(np.linalg.norm(after[k]))) for k in after},
+        "gradients": {k: described(k, v, v, 1) for k, v in gradients.items()},
+        "tensors": {k: described(k, after[k] - before[k], after[k], 3) for k in after},
     }
 
 

@@ -17,6 +17,8 @@ interface Summary {
   changeNorm: number;
   projections: number[];
   entries: number[];
+  /** PyTorch's float32 against its float64, the largest of four settings. */
+  float32Distance: number;
 }
 
 interface BaselineGolden {
@@ -129,6 +131,10 @@ function distance(name: string, change: Float64Array, expected: Summary): number
   return Math.max(...errors) / (expected.norm || 1);
 }
 
+/** Deep nets decide at kinks and ties by rounding: there PyTorch's own float32 sets the scale. */
+const cpuBound = ({ float32Distance }: Summary): number =>
+  Math.max(tolerances.baselineFloat32, 3 * float32Distance);
+
 describe.each(CASES)('%s', (name) => {
   test(
     'loss, gradients and five steps',
@@ -146,13 +152,13 @@ describe.each(CASES)('%s', (name) => {
       }
       const fast = await repeat(cpu, run);
       expect(relativeDistance(fast.losses, truth.losses)).toBeLessThan(tolerances.baselineFloat32);
-      for (const tensor of Object.keys(run.gradients))
+      for (const [tensor, expected] of Object.entries(run.gradients))
         expect(relativeDistance(fast.gradients[tensor]!, truth.gradients[tensor]!), tensor).toBeLessThan(
-          tolerances.baselineFloat32,
+          cpuBound(expected),
         );
-      for (const tensor of Object.keys(run.tensors))
+      for (const [tensor, expected] of Object.entries(run.tensors))
         expect(relativeDistance(fast.after[tensor]!, truth.after[tensor]!), tensor).toBeLessThan(
-          tolerances.baselineFloat32,
+          cpuBound(expected),
         );
     },
     TIMEOUT,
