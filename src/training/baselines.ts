@@ -115,7 +115,11 @@ function baselineRun(config: RunConfig, method: BaselineMethod, epochs: number |
   const { dumpStep: _, ...rest } = config;
   const options: TrainOptions = { ...rest, method, objective: 'auto', saveMaps: false, evaluateAt: [] };
   if (epochs !== undefined) options.epochs = epochs;
-  if (method === 'dsvdd') delete options.bias;
+  if (method === 'dsvdd') {
+    delete options.bias;
+    delete options.optimizer;
+    delete options.lr;
+  }
   if (learnsNormalOnly(method)) {
     options.supervise = 'unsupervised';
     delete options.oe;

@@ -125,8 +125,9 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
       },
     );
   }
-  const optimizer = pick(checked.optimizer, defaults.optimizer);
   const method = pick(checked.method, 'fcdd');
+  // Deep SVDD's loss is a sum over outputs: FCDD's SGD would diverge, so it has its own paper's optimiser.
+  const optimizer = pick(checked.optimizer, method === 'dsvdd' ? 'adam' : defaults.optimizer);
   const normalOnly = learnsNormalOnly(method) || method === 'classify';
   const config: RunConfig = {
     ...checked,
@@ -146,7 +147,7 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     preprocessing: pick(checked.preprocessing, defaults.preprocessing),
     epochs: pick(checked.epochs, defaults.epochs),
     batchSize: pick(checked.batchSize, defaults.batch),
-    lr: pick(checked.lr, defaultRate(optimizer, defaults)),
+    lr: pick(checked.lr, method === 'dsvdd' && optimizer === 'adam' ? DSVDD_RATE : defaultRate(optimizer, defaults)),
     weightDecay: pick(checked.weightDecay, defaults.weightDecay),
     schedule: pick(checked.schedule, defaults.schedule),
     sigma: pick(checked.sigma, defaults.sigma),
@@ -180,6 +181,9 @@ function defaultModel(defaults: TrainingDefaults, notes: string[]): string {
   notes.push(`model cnn224: the published ${defaults.model} needs ImageNet weights, which are not at hand`);
   return 'cnn224';
 }
+
+/** Ruff et al., "Deep one-class classification", ICML 2018, section 4. */
+const DSVDD_RATE = 1e-4;
 
 /** A learning rate belongs to its optimiser: a user who changes one gets the usual rate of the other. */
 function defaultRate(optimizer: 'sgd' | 'adam', defaults: TrainingDefaults): number {
