@@ -120,8 +120,8 @@ Napi::Object TrainerWrap::create(Napi::Env env, const std::shared_ptr<NetworkWra
   require_consistent(f, options, input, images, exposure);
   f.done();
   auto owned = std::make_shared<Object>(network->dispatcher(), "trainer");
-  const auto object =
-      wrap(env, addon_data(env).trainer, Content{owned, input, options.pixelwise, images != nullptr, options.objective});
+  const auto object = wrap(env, addon_data(env).trainer,
+                           Content{owned, input, options.pixelwise, images != nullptr, options.objective});
   owned->create(
       env, [network, options, images, exposure] { return make_parts(network, options, images, exposure); },
       [](TrainerParts& parts) { return parts.trainer->reserved_bytes(); });

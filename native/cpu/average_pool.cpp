@@ -20,8 +20,8 @@ void add(int64_t n, float factor, const float* from, float* to) {
   for (int64_t i = 0; i < n; i++) to[i] += factor * from[i];
 }
 
-// Calls visit(offset of the input pixel, offset of the output pixel, 1 / size of the cell) for every pair that
-// the pooling connects, cell by cell.
+// Calls visit(offset of the input pixel, offset of the output pixel, 1 / size of the cell) for every pair
+// that the pooling connects, cell by cell.
 template <class Visit>
 void for_each_pair(const FcddShapeProblem& p, Visit visit) {
   for (int64_t i = 0; i < p.height; i++) {

@@ -133,7 +133,7 @@ void conv_weight_grad(CpuDevice& device, const FcddConvWeightGrad& a) {
   const uint64_t floats = workspace_floats(device, s, FCDD_WEIGHT_GRAD);
   float* workspace =
       at<float>(device, a.workspace, floats + 2 * bias_grad_doubles(s), "conv_weight_grad: workspace");
-  const auto run = fully_connected(s)         ? full_weight_grad
+  const auto run = fully_connected(s)       ? full_weight_grad
                    : by_winograd(device, s) ? winograd_weight_grad
                                             : direct_weight_grad;
   run(device, s, x, dy, dw, workspace);

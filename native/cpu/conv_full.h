@@ -1,6 +1,6 @@
 // Fully connected layers: convolutions whose kernel covers their whole input. All images become the pixels of
-// one row of a 1x1 convolution of flattened images, so that a panel of weights serves many images, and the input
-// gradient multiplies no padding. Every output is the same chain of FMA as by direct convolution.
+// one row of a 1x1 convolution of flattened images, so that a panel of weights serves many images, and the
+// input gradient multiplies no padding. Every output is the same chain of FMA as by direct convolution.
 #pragma once
 
 #include "cpu/conv_direct.h"

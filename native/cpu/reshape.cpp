@@ -1,4 +1,5 @@
-// The values of an image in the order channel, row, column keep that order in another shape (reference/reshape.cpp).
+// The values of an image in the order channel, row, column keep that order in another shape
+// (reference/reshape.cpp).
 #include "cpu/shape_step.h"
 #include "cpu/steps.h"
 #include "cpu/threads.h"

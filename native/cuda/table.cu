@@ -151,7 +151,8 @@ FcddStatus run(FcddDevice* device, const Arguments* arguments) {
   return on(device, [&](CudaDevice& d) { step(d, *arguments); });
 }
 
-// The steps of the paper's baselines: this device has none of them, and the engine says so before it plans one.
+// The steps of the paper's baselines: this device has none of them, and the engine says so before it plans
+// one.
 template <class Arguments>
 FcddStatus declined(FcddDevice*, const Arguments*) {
   last_failure = "this step runs on cpu and reference only";

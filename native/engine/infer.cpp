@@ -19,8 +19,8 @@ int chunk_for(const Network::Impl& network, int count, const InferenceUse& use) 
   return chunk;
 }
 
-// The network's plan, made anew only when a larger chunk than ever before or another use is wanted. Trainers of the network
-// give back what they need only while they step.
+// The network's plan, made anew only when a larger chunk than ever before or another use is wanted. Trainers
+// of the network give back what they need only while they step.
 Inference& inference_of(Network::Impl& network, int count, const InferOptions& options) {
   const InferenceUse use = use_of(options);
   if (network.inference != nullptr && !(network.inference->use() == use)) network.inference.reset();

@@ -245,7 +245,8 @@ void Inference::run(const Network::Impl& network, int count, const InferOptions&
     append(result.low, download_real<float>(device, at(arena_, plan_.low), size));
   }
   if (options.maps && plan_.use.objective != FCDD_OBJECTIVE_CLASSIFY) {
-    const size_t size = n * static_cast<size_t>(network.input.height) * static_cast<size_t>(network.input.width);
+    const size_t size =
+        n * static_cast<size_t>(network.input.height) * static_cast<size_t>(network.input.width);
     append(result.maps, download_real<float>(device, at(arena_, plan_.maps), size));
     if (plan_.use.blur > 0)
       append(result.blurred, download_real<float>(device, at(arena_, plan_.blurred), size));

@@ -1,5 +1,5 @@
-// Scores and heatmaps of objectives other than FCDD's, and the gradient by the image that some heatmaps are made
-// of: the convolutions with their batch norms folded in, differentiated back to the input.
+// Scores and heatmaps of objectives other than FCDD's, and the gradient by the image that some heatmaps are
+// made of: the convolutions with their batch norms folded in, differentiated back to the input.
 #include "engine/network_impl.h"
 
 namespace fcdd {
@@ -44,8 +44,8 @@ void Inference::objective_map(const Network::Impl& network, int count) {
   device.check(device.table().channel_map(device.handle(), &a), "heatmap");
 }
 
-// The kernel of the Gaussian upsampling with a jump of 1, divided by its sum so that a flat map keeps its level
-// away from the border.
+// The kernel of the Gaussian upsampling with a jump of 1, divided by its sum so that a flat map keeps its
+// level away from the border.
 void Inference::blur_maps(const Network::Impl& network, int count, double sigma) {
   const Device& device = *network.device;
   const double wanted = sigma == 0 ? default_sigma(plan_.use.blur) : sigma;

@@ -36,7 +36,8 @@ std::vector<double> weights_of(const Layer& layer, uint64_t seed, int tensor, ui
   const double fan_in = static_cast<double>(count) / layer.filters, fan_out = layer.filters * taps;
   switch (layer.init) {
     case Init::Xavier:  // gain of torch.nn.init.calculate_gain('leaky_relu'): slope 0.01
-      return uniform(seed, tensor, count, std::sqrt(2 / (1 + 0.01 * 0.01)) * std::sqrt(6 / (fan_in + fan_out)));
+      return uniform(seed, tensor, count,
+                     std::sqrt(2 / (1 + 0.01 * 0.01)) * std::sqrt(6 / (fan_in + fan_out)));
     case Init::Kaiming:
       return normal(seed, tensor, count, std::sqrt(2 / fan_out));
     case Init::SmallNormal:

@@ -72,10 +72,10 @@ void Network::Impl::require_output(int32_t objective) const {
   const int channels = out.channels;
   const auto require = [&](bool ok, const std::string& what) {
     if (ok) return;
-    throw Error("FCDD_INVALID_ARGUMENT",
-                layer_text(layers, layers.size() - 1) + " must produce " + what + " for the objective " +
-                    objective_name(objective) + ": got " + std::to_string(channels) + "x" +
-                    std::to_string(out.height) + "x" + std::to_string(out.width));
+    throw Error("FCDD_INVALID_ARGUMENT", layer_text(layers, layers.size() - 1) + " must produce " + what +
+                                             " for the objective " + objective_name(objective) + ": got " +
+                                             std::to_string(channels) + "x" + std::to_string(out.height) +
+                                             "x" + std::to_string(out.width));
   };
   if (objective == FCDD_OBJECTIVE_AE)
     return require(channels == input.channels && out.height == input.height && out.width == input.width,

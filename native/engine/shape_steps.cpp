@@ -34,8 +34,8 @@ const char* what_of(LayerKind kind) {
   }
 }
 
-void run(const Device& device, const ShapeStep& step, int batch, bool backward, FcddBuffer from, FcddBuffer to,
-         FcddBuffer x, const DropoutDraws& draws) {
+void run(const Device& device, const ShapeStep& step, int batch, bool backward, FcddBuffer from,
+         FcddBuffer to, FcddBuffer x, const DropoutDraws& draws) {
   if (step.kind == LayerKind::Dropout) {
     const FcddDropout a{.batch = batch,
                         .size = static_cast<uint64_t>(step.p.height) * static_cast<uint64_t>(step.p.width) *
@@ -75,9 +75,8 @@ const char* objective_name(int32_t objective) {
 
 void require_steps(const Device& device, const Program& program, int32_t objective) {
   const std::string name = objective_name(objective);
-  const bool shapes = std::any_of(program.steps.begin(), program.steps.end(), [](const Step& step) {
-    return std::holds_alternative<ShapeStep>(step);
-  });
+  const bool shapes = std::any_of(program.steps.begin(), program.steps.end(),
+                                  [](const Step& step) { return std::holds_alternative<ShapeStep>(step); });
   if (objective == FCDD_OBJECTIVE_FCDD && !shapes) return;
   // A device that has these steps finds this one's arguments wrong.
   const FcddObjectiveLoss probe{};

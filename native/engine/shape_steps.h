@@ -21,8 +21,8 @@ void run_shape_step_back(const Device& device, const ShapeStep& step, int batch,
 // "fcdd", "hsc", "ae", "dsvdd", "classify".
 const char* objective_name(int32_t objective);
 
-// Throws FCDD_INVALID_ARGUMENT when the device lacks what the objective or the layers need: "objective hsc runs
-// on cpu and reference".
+// Throws FCDD_INVALID_ARGUMENT when the device lacks what the objective or the layers need: "objective hsc
+// runs on cpu and reference".
 void require_steps(const Device& device, const Program& program, int32_t objective);
 
 }  // namespace fcdd

@@ -36,8 +36,9 @@ Shape reshaped(const std::vector<Layer>& layers, size_t index, Shape in) {
   const Shape out = checked_size(layers, index, {layer.channels, layer.height, layer.width});
   const auto values = [](const Shape& s) { return static_cast<int64_t>(s.channels) * s.height * s.width; };
   if (values(in) != values(out)) {
-    refuse(layers, index, "cannot make " + extent_text(out) + " of " + extent_text(in) +
-                              " values (channels x height x width)");
+    refuse(
+        layers, index,
+        "cannot make " + extent_text(out) + " of " + extent_text(in) + " values (channels x height x width)");
   }
   return out;
 }
@@ -47,7 +48,8 @@ Shape shape_after(const std::vector<Layer>& layers, size_t index, Shape in) {
   const Layer& layer = layers[index];
   if (layer.kind == LayerKind::Reshape) return reshaped(layers, index, in);
   if (layer.kind == LayerKind::AveragePool) return {in.channels, layer.height, layer.width};
-  if (layer.kind == LayerKind::Nearest) return checked_size(layers, index, {in.channels, 2 * in.height, 2 * in.width});
+  if (layer.kind == LayerKind::Nearest)
+    return checked_size(layers, index, {in.channels, 2 * in.height, 2 * in.width});
   if (!has_window(layer)) return in;
   if (layer.kernel > in.height + 2 * layer.padding || layer.kernel > in.width + 2 * layer.padding) {
     refuse(layers, index,

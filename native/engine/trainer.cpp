@@ -110,7 +110,8 @@ void check_labels(const Network::Impl& network, int32_t objective, const std::ve
                   size_t count) {
   if (objective != FCDD_OBJECTIVE_CLASSIFY) return check_bits(labels, count, "labels");
   const int classes = network.training.values.back().channels;
-  require(labels.size() == count && std::all_of(labels.begin(), labels.end(), [&](uint8_t v) { return v < classes; }),
+  require(labels.size() == count &&
+              std::all_of(labels.begin(), labels.end(), [&](uint8_t v) { return v < classes; }),
           "labels must hold " + std::to_string(count) + " classes from 0 to " + std::to_string(classes - 1));
 }
 

@@ -151,17 +151,17 @@ void TrainingRun::forward(int batch) {
 
 void TrainingRun::objective_loss(int batch) {
   const int32_t objective = plan_.options.objective;
-  const FcddObjectiveLoss a{.objective = objective,
-                            .batch = batch,
-                            .size = bytes_of(1, network_.training.values.back(), 1),
-                            .factor = 1.0 / batch,
-                            .z = buffer(plan_.values.back()),
-                            .target = objective == FCDD_OBJECTIVE_AE ? buffer(plan_.values.front())
-                                                                     : buffer(plan_.centre),
-                            .labels = buffer(plan_.labels),
-                            .losses = buffer(plan_.losses),
-                            .dz = buffer(plan_.grads.back()),
-                            .report = buffer(plan_.report)};
+  const FcddObjectiveLoss a{
+      .objective = objective,
+      .batch = batch,
+      .size = bytes_of(1, network_.training.values.back(), 1),
+      .factor = 1.0 / batch,
+      .z = buffer(plan_.values.back()),
+      .target = objective == FCDD_OBJECTIVE_AE ? buffer(plan_.values.front()) : buffer(plan_.centre),
+      .labels = buffer(plan_.labels),
+      .losses = buffer(plan_.losses),
+      .dz = buffer(plan_.grads.back()),
+      .report = buffer(plan_.report)};
   device_.check(device_.table().objective_loss(device_.handle(), &a), "loss");
 }
 
@@ -247,7 +247,8 @@ void TrainingRun::backward(int batch) {
       post_backward(i, *post, batch);
     } else {
       run_shape_step_back(device_, std::get<ShapeStep>(network_.training.steps[i]), batch,
-                          buffer(plan_.grads[i + 1]), buffer(plan_.grads[i]), buffer(plan_.values[i]), draws_);
+                          buffer(plan_.grads[i + 1]), buffer(plan_.grads[i]), buffer(plan_.values[i]),
+                          draws_);
     }
   }
 }

@@ -56,7 +56,8 @@ std::vector<T> download_real(const Device& device, FcddBuffer from, size_t count
   return narrow;
 }
 
-// The centre of Deep SVDD: as many values as the network's output has. Throws FCDD_INVALID_ARGUMENT otherwise.
+// The centre of Deep SVDD: as many values as the network's output has. Throws FCDD_INVALID_ARGUMENT
+// otherwise.
 inline void upload_centre(const Device& device, Shape out, const std::vector<double>& centre, FcddBuffer to) {
   const size_t size = bytes_of(1, out, 1);
   if (centre.size() != size) {

@@ -66,7 +66,8 @@ void check_result(const Layers& layers, size_t i) {
   const Layer& layer = layers[i];
   require(layer.height >= 1 && layer.height <= kLargestInput, layers, i, "a height from 1 to 32768",
           layer.height);
-  require(layer.width >= 1 && layer.width <= kLargestInput, layers, i, "a width from 1 to 32768", layer.width);
+  require(layer.width >= 1 && layer.width <= kLargestInput, layers, i, "a width from 1 to 32768",
+          layer.width);
   if (layer.kind == LayerKind::AveragePool) return;
   require(layer.channels >= 1 && layer.channels <= kLargestChannels, layers, i,
           "between 1 and 1048576 channels", layer.channels);

@@ -1,5 +1,5 @@
-// Heatmaps of the baselines, one value per pixel: the sum over channels of a gradient's absolute value (HSC), or
-// the mean over channels of the squared reconstruction error (autoencoder).
+// Heatmaps of the baselines, one value per pixel: the sum over channels of a gradient's absolute value (HSC),
+// or the mean over channels of the squared reconstruction error (autoencoder).
 #include <cmath>
 
 #include "reference/steps.h"

@@ -8,8 +8,9 @@ namespace fcdd::reference {
 void dropout(ReferenceDevice& device, const FcddDropout& a) {
   if (a.batch < 1 || a.size > kDropoutValues || a.layer < 0 || a.layer >= kDropoutLayers ||
       !(a.probability >= 0 && a.probability < 1)) {
-    throw Error("FCDD_INVALID_ARGUMENT", "dropout: expected a probability from 0 to below 1 and at most 2^28 "
-                                         "values in each of at most 64 layers");
+    throw Error("FCDD_INVALID_ARGUMENT",
+                "dropout: expected a probability from 0 to below 1 and at most 2^28 "
+                "values in each of at most 64 layers");
   }
   const double* from = device.need<double>(a.from, count(a.batch) * a.size, "from");
   double* to = device.need<double>(a.to, count(a.batch) * a.size, "to");

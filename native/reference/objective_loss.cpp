@@ -29,7 +29,8 @@ double hypersphere(uint64_t size, double factor, bool anomalous, const double* z
 }
 
 // The sum of squared differences divided by `over`.
-double distance(uint64_t size, double factor, double over, const double* z, const double* target, double* dz) {
+double distance(uint64_t size, double factor, double over, const double* z, const double* target,
+                double* dz) {
   double sum = 0;
   for (uint64_t i = 0; i < size; i++) sum += (z[i] - target[i]) * (z[i] - target[i]);
   if (dz != nullptr) {
@@ -57,7 +58,7 @@ void objective_loss(ReferenceDevice& device, const FcddObjectiveLoss& a) {
     throw Error("FCDD_INVALID_ARGUMENT", "objective_loss: expected one of its objectives and positive sizes");
   const uint64_t N = count(a.batch), size = a.size;
   const double* z = device.need<double>(a.z, N * size, "z");
-  const double* target = a.objective == FCDD_OBJECTIVE_AE      ? device.need<double>(a.target, N * size, "target")
+  const double* target = a.objective == FCDD_OBJECTIVE_AE ? device.need<double>(a.target, N * size, "target")
                          : a.objective == FCDD_OBJECTIVE_DSVDD ? device.need<double>(a.target, size, "target")
                                                                : nullptr;
   const uint8_t* labels = device.maybe<uint8_t>(a.labels, N, "labels");

@@ -1,5 +1,5 @@
-// Whole small networks of the baselines on `reference`: gradients of the parameters and heatmaps (gradients by
-// the image) against finite differences, and what `cpu` makes of the same.
+// Whole small networks of the baselines on `reference`: gradients of the parameters and heatmaps (gradients
+// by the image) against finite differences, and what `cpu` makes of the same.
 #include "engine_networks.h"
 #include "gradient_check.h"
 
@@ -19,8 +19,9 @@ Layer shape_layer(LayerKind kind, int channels = 0, int height = 0, int width = 
 
 // conv BN lrelu pool, fully connected with BN, dropout, embedding of 5; input 2x8x8.
 std::vector<Layer> encoder() {
-  return {conv("a", 3, 5, 2), norm("a_bn"),  lrelu(), pool(), full("b", 6, 4), norm("b_bn"), lrelu(),
-          shape_layer(LayerKind::Dropout), full("c", 8, 1)};
+  return {conv("a", 3, 5, 2), norm("a_bn"), lrelu(), pool(),
+          full("b", 6, 4),    norm("b_bn"), lrelu(), shape_layer(LayerKind::Dropout),
+          full("c", 8, 1)};
 }
 
 std::vector<Layer> autoencoder() {
@@ -41,8 +42,13 @@ std::vector<Layer> autoencoder() {
 
 // Adaptive pooling to 3x3 before a fully connected layer; the classes are 4.
 std::vector<Layer> classifier() {
-  return {conv("a", 3, 3, 1), norm("a_bn"), lrelu(), shape_layer(LayerKind::AveragePool, 0, 3, 3),
-          full("b", 5, 3),    lrelu(),      full("classifier", 4, 1)};
+  return {conv("a", 3, 3, 1),
+          norm("a_bn"),
+          lrelu(),
+          shape_layer(LayerKind::AveragePool, 0, 3, 3),
+          full("b", 5, 3),
+          lrelu(),
+          full("classifier", 4, 1)};
 }
 
 struct NetworkCase {
@@ -73,7 +79,8 @@ TrainerOptions options_of(int32_t objective, bool keep_activations = false) {
 
 Batch batch_of(int32_t objective) {
   Batch batch = random_batch(kInput, 4, 19);
-  for (int i = 0; i < 4 && objective == FCDD_OBJECTIVE_CLASSIFY; i++) batch.labels[i] = static_cast<uint8_t>(i);
+  for (int i = 0; i < 4 && objective == FCDD_OBJECTIVE_CLASSIFY; i++)
+    batch.labels[i] = static_cast<uint8_t>(i);
   return batch;
 }
 
@@ -145,7 +152,9 @@ TEST(baseline_heatmaps) {
     } else {
       InferOptions scores = options;
       scores.maps = scores.outputs = false;
-      const Scalar score = [&](const std::vector<double>& v) { return network.infer(v, 1, scores).scores[0]; };
+      const Scalar score = [&](const std::vector<double>& v) {
+        return network.infer(v, 1, scores).scores[0];
+      };
       const std::vector<double> differences = finite_differences(score, x);
       for (size_t i = 0; i < x.size(); i++) expected[i / 2] += std::abs(differences[i]);
       CHECK_LESS(std::abs(result.scores[0] / score(x) - 1), 1e-9);
@@ -158,7 +167,8 @@ TEST(baseline_networks_on_cpu) {
   for (const NetworkCase& c : network_cases()) {
     std::vector<std::map<std::string, std::vector<double>>> gradients;
     std::vector<InferResult> results;
-    for (const auto& [name, threads] : {std::pair{"reference", 1}, std::pair{"cpu", 1}, std::pair{"cpu", 3}}) {
+    for (const auto& [name, threads] :
+         {std::pair{"reference", 1}, std::pair{"cpu", 1}, std::pair{"cpu", 3}}) {
       Network network(open_device(name, threads), c.layers, kInput);
       network.initialise(5);
       Trainer trainer(network, options_of(c.objective));
@@ -173,7 +183,8 @@ TEST(baseline_networks_on_cpu) {
     CHECK(gradients[1] == gradients[2]);
     CHECK(results[1].scores == results[2].scores && results[1].maps == results[2].maps);
     for (const auto& [name, truth] : gradients[0]) {
-      if (!held(name, c)) CHECK_LESS(relative_l2(gradients[1].at(name), truth), tolerance::networkGradientsFloat32);
+      if (!held(name, c))
+        CHECK_LESS(relative_l2(gradients[1].at(name), truth), tolerance::networkGradientsFloat32);
     }
     CHECK_LESS(relative_l2(results[1].outputs, results[0].outputs), tolerance::opFloat32);
     if (c.objective == FCDD_OBJECTIVE_CLASSIFY) continue;

@@ -78,7 +78,8 @@ Outputs run_loss(Bench& b, const LossCase& c) {
   a.dz = b.real_out(values);
   a.report = b.doubles(std::vector<double>(5, 0));
   b.run(b.table->objective_loss(b.device, &a));
-  return {{"losses", b.read_doubles(a.losses)}, {"dz", b.read_real(a.dz)}, {"report", b.read_doubles(a.report)}};
+  return {
+      {"losses", b.read_doubles(a.losses)}, {"dz", b.read_real(a.dz)}, {"report", b.read_doubles(a.report)}};
 }
 
 }  // namespace
@@ -88,9 +89,11 @@ TEST(baseline_shape_steps_random) {
   for (const std::string name : kShapeSteps) {
     for (int i = 0; i < 8; i++) {
       const FcddShapeProblem p = random_shape(random, name);
-      const auto x = normal_values(random, p.batch * before(p)), dy = normal_values(random, p.batch * after(p));
+      const auto x = normal_values(random, p.batch * before(p)),
+                 dy = normal_values(random, p.batch * after(p));
       check_case(name, [&](Bench& b) {
-        return Outputs{{"y", run_shape(b, name, p, false, x, {})}, {"dx", run_shape(b, name, p, true, dy, x)}};
+        return Outputs{{"y", run_shape(b, name, p, false, x, {})},
+                       {"dx", run_shape(b, name, p, true, dy, x)}};
       });
     }
   }
@@ -103,7 +106,8 @@ TEST(baseline_shape_steps_gradient) {
     for (int i = 0; i < 3; i++) {
       FcddShapeProblem p = random_shape(random, name);
       p.batch = 2;
-      const auto x = normal_values(random, p.batch * before(p)), dy = normal_values(random, p.batch * after(p));
+      const auto x = normal_values(random, p.batch * before(p)),
+                 dy = normal_values(random, p.batch * after(p));
       const Scalar product = [&](const std::vector<double>& v) {
         return dot(dy, run_shape(b, name, p, false, v, {}));
       };
@@ -192,7 +196,8 @@ TEST(baseline_channel_map_random) {
   for (int i = 0; i < 6; i++) {
     const int n = uniform(random, 1, 3), h = uniform(random, 1, 9), w = uniform(random, 1, 9),
               c = uniform(random, 1, 3);
-    const auto x = normal_values(random, int64_t{n} * h * w * c), y = normal_values(random, int64_t{n} * h * w * c);
+    const auto x = normal_values(random, int64_t{n} * h * w * c),
+               y = normal_values(random, int64_t{n} * h * w * c);
     check_case("channel map", [&](Bench& b) {
       FcddChannelMap a{n, h, w, c, b.real(x), {}, b.real_out(int64_t{n} * h * w)};
       b.run(b.table->channel_map(b.device, &a));
@@ -235,7 +240,11 @@ TEST(baseline_full_convolution_random) {
       const FcddConvInputGrad g{p, b.real(dy), packed(FCDD_INPUT_GRAD),
                                 b.real_out(static_cast<int64_t>(x.size())), workspace(FCDD_INPUT_GRAD)};
       b.run(t.conv_input_grad(b.device, &g));
-      const FcddConvWeightGrad h{p, f.x, g.dy, b.real_out(static_cast<int64_t>(w.size())), b.real_out(p.filters),
+      const FcddConvWeightGrad h{p,
+                                 f.x,
+                                 g.dy,
+                                 b.real_out(static_cast<int64_t>(w.size())),
+                                 b.real_out(p.filters),
                                  workspace(FCDD_WEIGHT_GRAD)};
       b.run(t.conv_weight_grad(b.device, &h));
       return Outputs{{"y", b.read_real(f.y)},

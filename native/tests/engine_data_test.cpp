@@ -233,7 +233,7 @@ TEST(engine_data_refuses_wrong_stores) {
   fails(3, {{0, FCDD_NO_MASK, 1 << 30, 1 << 30, 0, 0}}, "height and width");
   fails(1, {{0, 29, 2, 2, 0, 0}}, "image 0 of the store has a mask beyond");
   fails(1, {{UINT64_MAX, FCDD_NO_MASK, 2, 2, 0, 0}}, "pixels beyond");
-  fails(1, {{0, FCDD_NO_MASK, 2, 2, 2, 0}}, "label of 0 or 1, got 2");
+  fails(1, {{0, FCDD_NO_MASK, 2, 2, 256, 0}}, "label from 0 to 255, got 256");
 }
 
 }  // namespace fcdd::test

@@ -22,8 +22,23 @@ function setting(options, method, normal, seed) {
   const { data, model, batchSize, epochs, threads } = options;
   const exposure = method === 'hsc' ? ['--oe', join(data, 'oe-mini')] : [];
   const sources = ['--data', join(data, 'fashion-mnist-mini'), ...exposure, '--class', `${normal}`];
-  const chosen = ['--method', method, '--model', model, '--batch-size', `${batchSize}`, '--epochs', `${epochs}`];
-  return [...sources, ...chosen, '--seed', `${seed}`, ...(threads === undefined ? [] : ['--threads', `${threads}`])];
+  const chosen = [
+    '--method',
+    method,
+    '--model',
+    model,
+    '--batch-size',
+    `${batchSize}`,
+    '--epochs',
+    `${epochs}`,
+  ];
+  return [
+    ...sources,
+    ...chosen,
+    '--seed',
+    `${seed}`,
+    ...(threads === undefined ? [] : ['--threads', `${threads}`]),
+  ];
 }
 
 function trainOurs(options, method, normal, seed) {
@@ -47,8 +62,12 @@ async function compare(options, method, normal) {
   const [ours, torch] = [[], []];
   for (let seed = 0; seed < options.seeds; seed++) {
     const name = `${method}-class-${normal}-seed-${seed}.json`;
-    ours.push(await resumable(join(options.work, 'ours', name), () => trainOurs(options, method, normal, seed)));
-    torch.push(await resumable(join(options.work, 'torch', name), () => trainTorch(options, method, normal, seed)));
+    ours.push(
+      await resumable(join(options.work, 'ours', name), () => trainOurs(options, method, normal, seed)),
+    );
+    torch.push(
+      await resumable(join(options.work, 'torch', name), () => trainTorch(options, method, normal, seed)),
+    );
     const [a, b] = [ours[seed].rocAuc, torch[seed].rocAuc];
     console.log(`${method} class ${normal} seed ${seed}: ours ${a.toFixed(4)} PyTorch ${b.toFixed(4)}`);
   }
@@ -106,7 +125,8 @@ async function main() {
   }
   for (const result of results) console.log(report(result));
   const chosen = { dataset: 'fashion-mnist-mini', model, ...numbers };
-  if (values.out) writeJson(values.out, { environment: await environment(threads), setting: chosen, results });
+  if (values.out)
+    writeJson(values.out, { environment: await environment(threads), setting: chosen, results });
   if (results.some(({ passed }) => passed === false)) process.exitCode = 1;
 }
 

@@ -60,7 +60,8 @@ export const baselines: CommandModule = {
 
 function methodList(text: string): BaselineMethod[] {
   const names = text.split(',').map((part) => part.trim());
-  const known = (name: string): name is BaselineMethod => (baselineMethods as readonly string[]).includes(name);
+  const known = (name: string): name is BaselineMethod =>
+    (baselineMethods as readonly string[]).includes(name);
   if (names.every(known) && names.length === new Set(names).size) return names;
   throw new FcddError(
     'FCDD_USAGE',

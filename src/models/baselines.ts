@@ -19,7 +19,7 @@ interface Block {
 
 /** What makes one family's networks differ from another's. */
 interface Family {
-  /** Input height and width that the fully connected layers belong to. */
+  /** Input height and width of the published runs. */
   extent: number;
   convolutions: readonly Block[];
   /** Outputs of a fully connected layer between convolutions and embedding; null: none. */
@@ -73,7 +73,12 @@ const families: Record<string, Family> = {
   'cnn28-w': family28(128, 64),
   cnn32: lenet32,
   'cnn32-s': lenet32,
-  'cnn32-lw3k': family32([block(3, 128, 'pool2'), block(3, 256), block(3, 256, 'pool2'), block(3, 128, 'pool2')]),
+  'cnn32-lw3k': family32([
+    block(3, 128, 'pool2'),
+    block(3, 256),
+    block(3, 256, 'pool2'),
+    block(3, 128, 'pool2'),
+  ]),
   cnn224: family224(8, 32, 64, 128, 128),
   'cnn224-w': family224(32, 128, 256, 256, 128),
 };
@@ -109,26 +114,38 @@ function convolutionBlocks(blocks: readonly Block[], bias: boolean): Layer[] {
 
 const halvings = (blocks: readonly Block[]): number => blocks.filter(({ pool }) => pool !== null).length;
 
-/** An input whose size belongs to the fully connected layers. */
-function requireExtent(model: string, extent: number, input: InputShape): void {
-  if (input.height === extent && input.width === extent) return;
+/** Fully connected layers belong to one size of square images; each pooling must halve it without rest. */
+function requireExtent(model: string, multiple: number, { height, width }: InputShape): number {
+  if (height === width && height % multiple === 0) return height;
   throw new FcddError(
     'FCDD_INVALID_ARGUMENT',
-    `the baselines of ${model} take images of ${extent}×${extent}, the data has ${input.height}×${input.width}`,
+    `the baselines of ${model} take square images whose side is a multiple of ${multiple}, the data has ${height}×${width}`,
   );
 }
 
+/**
+ * What depends on the size of the images. Published for the family's own; for another size the decoder starts where the
+ * encoder's convolutions end, and the embedding has as many values as that map.
+ */
+function sizesOf(model: string, family: Family, input: InputShape) {
+  const halved = 2 ** halvings(family.convolutions);
+  const extent = requireExtent(model, halved, input);
+  const map = extent / halved;
+  const { channels } = family.seed;
+  if (extent === family.extent) return { map, embedding: family.embedding, seed: family.seed };
+  return { map, embedding: channels * map * map, seed: { channels, extent: map } };
+}
+
 function smallEncoder(model: string, family: Family, input: InputShape, bias: boolean): Layer[] {
-  requireExtent(model, family.extent, input);
-  const map = family.extent / 2 ** halvings(family.convolutions);
+  const { map, embedding } = sizesOf(model, family, input);
   const layers = convolutionBlocks(family.convolutions, bias);
-  if (family.hidden === null) return [...layers, full('fc_final', family.embedding, map, bias)];
+  if (family.hidden === null) return [...layers, full('fc_final', embedding, map, bias)];
   return [
     ...layers,
     full('fc1', family.hidden, map, bias),
     norm('bn1d1', bias),
     lrelu,
-    full('fc_final', family.embedding, 1, bias),
+    full('fc_final', embedding, 1, bias),
   ];
 }
 
@@ -154,13 +171,13 @@ const transposed = (
  * The decoder of a small net. Going back through the encoder's convolutions, each has a transposed one that makes as
  * many channels, and one more makes the image; an upsampling stands where the encoder pools.
  */
-function smallDecoder(family: Family, input: InputShape, bias: boolean): Layer[] {
-  const { channels, extent } = family.seed;
+function smallDecoder(model: string, family: Family, input: InputShape, bias: boolean): Layer[] {
+  const { channels, extent } = sizesOf(model, family, input).seed;
   const back = [...family.convolutions].reverse();
   const layers: Layer[] = family.hidden === null ? [] : [norm('bn1d', bias)];
   layers.push(lrelu, { kind: 'reshape', channels, height: extent, width: extent });
   // 28 = 2 (2 · 2 · 4 − 2): one more upsampling at the start, and a padding of 3 in the second convolution.
-  const is28 = family.extent === 28;
+  const is28 = input.height === 28 && family.extent === 28;
   if (is28) layers.push({ kind: 'nearest' });
   back.forEach(({ filters, kernel, pool }, index) => {
     // A transposed convolution has the kernel of the encoder's convolution that it reads the output of.
@@ -194,7 +211,16 @@ function vggFeatures(bias: boolean, frozenConvolutions: number): Layer[] {
   return vggConvolutions.flatMap(({ index, filters, pool }, position) => {
     const frozen = position < frozenConvolutions;
     return [
-      { kind: 'conv', name: `features.${index}`, filters, kernel: 3, padding: 1, bias, frozen, init: 'kaiming' },
+      {
+        kind: 'conv',
+        name: `features.${index}`,
+        filters,
+        kernel: 3,
+        padding: 1,
+        bias,
+        frozen,
+        init: 'kaiming',
+      },
       { kind: 'batchnorm', name: `features.${index + 1}`, eps: 1e-5, affine: bias, frozen },
       { kind: 'relu', frozen },
       ...(pool ? [{ kind: 'maxpool', kernel: 2, stride: 2, frozen } as const] : []),
@@ -230,14 +256,14 @@ function vggEncoder(bias: boolean, frozenConvolutions: number, all: boolean): La
   ];
 }
 
-/** 4096 → 512×7×7 (fully connected, BN), then the features backwards. */
+/** 4096 → 512×7×7 for images of 224×224 (fully connected, BN), then the features backwards. */
 function vggDecoder(input: InputShape, bias: boolean): Layer[] {
-  if (input.height !== 224 || input.width !== 224) requireExtent('vgg11', 224, input);
+  const extent = requireExtent('vgg11', 32, input) / 32; // 7 as published
   const layers: Layer[] = [
-    full('decoder_fc', 512 * 7 * 7, 1, bias),
+    full('decoder_fc', 512 * extent ** 2, 1, bias),
     norm('decoder_bn', bias),
     lrelu,
-    { kind: 'reshape', channels: 512, height: 7, width: 7 },
+    { kind: 'reshape', channels: 512, height: extent, width: extent },
   ];
   [...vggConvolutions].reverse().forEach(({ filters, pool }, index) => {
     layers.push(transposed(`deconv${index + 1}`, filters, 3, 1, bias, false));
@@ -276,7 +302,7 @@ export function encoder(model: string, { input, bias }: BaselineOptions): Layer[
 export function autoencoder(model: string, { input, bias }: BaselineOptions): Layer[] {
   if (isVgg(model)) return [...vggEncoder(bias, vggFrozen(model), false), ...vggDecoder(input, bias)];
   const family = familyOf(model);
-  return [...smallEncoder(model, family, input, bias), ...smallDecoder(family, input, bias)];
+  return [...smallEncoder(model, family, input, bias), ...smallDecoder(model, family, input, bias)];
 }
 
 /**
@@ -297,7 +323,9 @@ export function classifier(layers: readonly Layer[], classes: number): Layer[] {
 export function convolutionalPart(layers: readonly Layer[]): Layer[] {
   const end = layers.findIndex(
     (layer) =>
-      layer.kind === 'averagepool' || layer.kind === 'reshape' || (layer.kind === 'conv' && layer.padding === undefined),
+      layer.kind === 'averagepool' ||
+      layer.kind === 'reshape' ||
+      (layer.kind === 'conv' && layer.padding === undefined),
   );
   return layers.slice(0, end < 0 ? layers.length : end);
 }

@@ -99,7 +99,10 @@ const metadataSchema = z.object({
     .object({
       name: z.enum(['hsc', 'ae', 'dsvdd', 'classify']),
       /** dsvdd: what outputs are compared with. */
-      centre: z.array(z.number()).max(1 << 20).optional(),
+      centre: z
+        .array(z.number())
+        .max(1 << 20)
+        .optional(),
       /** Extent of the Gaussian that blurs heatmaps, in pixels. */
       blur: z.number().int().min(0).max(65_535).optional(),
       /** classify: names, in the order of the outputs. */
@@ -133,7 +136,8 @@ const metadataSchema = z.object({
  * Pipeline of a model file: without the random stages, which inference does not have. With
  * exactOptionalPropertyTypes a parsed optional may be undefined, so the type is written by hand.
  */
-export interface ModelMetadata extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline' | 'method'> {
+export interface ModelMetadata
+  extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline' | 'method'> {
   layers: Layer[];
   method?: { name: Exclude<Method, 'fcdd'>; centre?: number[]; blur?: number; classes?: string[] };
   pipeline: {

@@ -91,7 +91,10 @@ function ranksOf(scores: ArrayLike<number>): Float64Array {
 function equalSteps(indices: readonly number[]): number[] {
   const steps = Math.min(perLabel, indices.length);
   if (steps < 2) return indices.slice(0, steps);
-  return Array.from({ length: steps }, (_, i) => indices[Math.round((i * (indices.length - 1)) / (steps - 1))]!);
+  return Array.from(
+    { length: steps },
+    (_, i) => indices[Math.round((i * (indices.length - 1)) / (steps - 1))]!,
+  );
 }
 
 export interface ComparisonPage {
@@ -109,7 +112,10 @@ export function renderComparisonPage({ title, run, compared, png }: ComparisonPa
   const rate = (value: number | null | undefined): string => (value == null ? '–' : formatRate(value));
   const rows = [
     ['image ROC-AUC', ...compared.map(({ sample }) => rate(sample.rocAuc))],
-    ...types.map((type) => [`image, ${type}`, ...compared.map(({ sample }) => rate(sample.perType[type]?.rocAuc))]),
+    ...types.map((type) => [
+      `image, ${type}`,
+      ...compared.map(({ sample }) => rate(sample.perType[type]?.rocAuc)),
+    ]),
     ['pixel ROC-AUC', ...compared.map(({ pixel }) => rate(pixel.rocAuc))],
   ];
   const cells = (row: readonly string[], tag: string): string =>

@@ -22,7 +22,8 @@ export async function accuracyOf(
     for (let i = 0; i < count; i++) {
       const { label } = images.images[first + i]!;
       hits[label]!.n++;
-      if (largest(outputs!.subarray(i * classes.length, (i + 1) * classes.length)) === label) hits[label]!.right++;
+      if (largest(outputs!.subarray(i * classes.length, (i + 1) * classes.length)) === label)
+        hits[label]!.right++;
     }
     onProgress(first + count, store.count);
   }

@@ -60,14 +60,21 @@ export async function compareBaselines(
   for (const method of options.methods ?? (['hsc', 'ae'] as const)) {
     const folder = join(out, method);
     hooks.onNote?.(`${method}:`);
-    const done = await train(baselineRun(config, method, options.epochs), { ...hooks, out: folder, resume: true });
+    const done = await train(baselineRun(config, method, options.epochs), {
+      ...hooks,
+      out: folder,
+      resume: true,
+    });
     if (!done.finished) return { out, figures: [], finished: false };
     folders.push({ method, folder });
   }
   using device = openRunDevice(config, hooks.onNote ?? (() => {}));
   const dataset = await openTestData(config, hooks);
   if (!dataset.test) {
-    throw new FcddError('FCDD_BAD_DATA', `nothing to compare on: ${dataset.testMissing ?? 'there is no test split'}`);
+    throw new FcddError(
+      'FCDD_BAD_DATA',
+      `nothing to compare on: ${dataset.testMissing ?? 'there is no test split'}`,
+    );
   }
   const compared: (ComparedMethod & { method: Method; folder: string })[] = [];
   for (const { method, folder } of folders) {
@@ -166,4 +173,3 @@ async function writeComparison(
   const title = `${dataset.name}: ${dataset.className}, FCDD and its baselines`;
   await writeFileAtomic(join(out, 'index.html'), renderComparisonPage({ title, run, compared, png }));
 }
-

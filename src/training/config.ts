@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { trainingDefaults } from '../data/index.js';
 import type { TrainingDefaults } from '../data/types.js';
-import { FcddError } from '../errors.js';
 import type { Method } from '../engine/types.js';
+import { FcddError } from '../errors.js';
 import { architecture } from '../models/index.js';
 import { learnsNormalOnly, methods } from './methods.js';
 
@@ -147,7 +147,10 @@ export function resolveConfig(options: TrainOptions): { config: RunConfig; notes
     preprocessing: pick(checked.preprocessing, defaults.preprocessing),
     epochs: pick(checked.epochs, defaults.epochs),
     batchSize: pick(checked.batchSize, defaults.batch),
-    lr: pick(checked.lr, method === 'dsvdd' && optimizer === 'adam' ? DSVDD_RATE : defaultRate(optimizer, defaults)),
+    lr: pick(
+      checked.lr,
+      method === 'dsvdd' && optimizer === 'adam' ? DSVDD_RATE : defaultRate(optimizer, defaults),
+    ),
     weightDecay: pick(checked.weightDecay, defaults.weightDecay),
     schedule: pick(checked.schedule, defaults.schedule),
     sigma: pick(checked.sigma, defaults.sigma),
@@ -209,7 +212,8 @@ function checkMethod({ method, supervise, bias, objective }: RunConfig): void {
     refuse('learns from labels, not from anomalies', 'leave --supervise out');
   if (learnsNormalOnly(method) && supervise !== 'unsupervised')
     refuse('is trained on normal images alone', 'leave --supervise out, or use --method hsc');
-  if (method === 'dsvdd' && bias) refuse('must not have biases: they could map everything to its centre', 'leave --bias out');
+  if (method === 'dsvdd' && bias)
+    refuse('must not have biases: they could map everything to its centre', 'leave --bias out');
 }
 
 /** Options that contradict each other are an error, never one of them silently ignored. */

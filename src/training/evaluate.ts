@@ -2,8 +2,8 @@ import { openDataSet } from '../data/index.js';
 import type { DataSet, OpenOptions } from '../data/types.js';
 import { loadModel } from '../detector.js';
 import { FcddError } from '../errors.js';
-import { scoringOfModel } from './methods.js';
 import { type Metrics, testFigures, verdicts } from './figures.js';
+import { scoringOfModel } from './methods.js';
 import { type Scored, scoreImages } from './scoring.js';
 import { openRunDevice, type RunDeviceOptions } from './train.js';
 

@@ -6,8 +6,8 @@ import { rocAuc } from '../evaluation/roc.js';
 import { sortedSummary } from '../evaluation/threshold.js';
 import { type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
 import { heatmapScale } from '../reports/normalise.js';
-import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
 import { accuracyOf } from './accuracy.js';
+import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
 import { calibration, type EpochFigures, type Metrics, testFigures, verdicts } from './figures.js';
 import { layersOf } from './methods.js';
 import type { PreparedRun } from './prepare.js';
@@ -99,7 +99,12 @@ async function finishClassifier(
     evaluations: position.evaluations as EpochFigures[],
     warnings: dataset.warnings,
   };
-  const empty: Scored = { scores: new Float64Array(0), maps: new Float32Array(0), pictures: new Float32Array(0), ...run.network.input };
+  const empty: Scored = {
+    scores: new Float64Array(0),
+    maps: new Float32Array(0),
+    pictures: new Float32Array(0),
+    ...run.network.input,
+  };
   await writeModel(join(out, runFiles.model), {
     metadata: modelMetadata(run, empty, null, null),
     tensors: await modelTensors(network),
@@ -198,10 +203,7 @@ async function baselineFigures(
 ): Promise<Record<string, number | null> | null> {
   const { dataset, config, pipelines } = run;
   if (!dataset.test) return null;
-  using untrained = device.createNetwork(
-    layersOf(config, run.network.input, null),
-    run.network.input,
-  );
+  using untrained = device.createNetwork(layersOf(config, run.network.input, null), run.network.input);
   await untrained.initialise(config.seed);
   const scored = await scoreImages(device, untrained, dataset.test.images, pipelines.test, {
     sigma: config.sigma,

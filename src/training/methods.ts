@@ -111,7 +111,10 @@ export function withClasses(dataset: DataSet): ClassData {
       { hint: 'fashion-mnist, cifar10 and cifar100 have labels for every training image' },
     );
   }
-  const train = relabelled({ images: concatenateImages(splits.map(({ images }) => images)), records }, classes);
+  const train = relabelled(
+    { images: concatenateImages(splits.map(({ images }) => images)), records },
+    classes,
+  );
   const known = dataset.test?.records.flatMap(({ type }, i) => (classes.includes(type) ? [i] : [])) ?? [];
   const test = dataset.test &&
     known.length > 0 && {

@@ -79,7 +79,8 @@ export async function prepareRun(
   options: PrepareOptions = {},
 ): Promise<PreparedRun> {
   const opened = withDrawnAnomalies(await openRunData(config, options), config, options);
-  const { classes, dataset } = config.method === 'classify' ? withClasses(opened) : { classes: null, dataset: opened };
+  const { classes, dataset } =
+    config.method === 'classify' ? withClasses(opened) : { classes: null, dataset: opened };
   const { training, held } = splitHeldOut(dataset, config);
   const exposure = await openRunExposure(config, dataset, options);
   const neutral = dataset.pipelines(config.preprocessing);

@@ -1,11 +1,4 @@
-import type {
-  Device,
-  InferOptions,
-  InferResult,
-  Network,
-  Pipeline,
-  StoredImages,
-} from '../engine/types.js';
+import type { Device, InferOptions, InferResult, Network, Pipeline, StoredImages } from '../engine/types.js';
 import type { Scoring } from './methods.js';
 
 /** Scores and full-resolution heatmaps of a list of images. */

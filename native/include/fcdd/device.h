@@ -189,14 +189,14 @@ typedef struct FcddUpdate {
 // to ceil((i+1) h / H). sigmoid: 1/(1+exp(-x)), equal shapes.
 typedef struct FcddShapeStep {
   FcddShapeProblem p;
-  int32_t backward;  // 0: `from` is the input, `to` the output. 1: `from` the output's gradient, `to` the
-                     // input's
+  int32_t backward;     // 0: `from` is the input, `to` the output. 1: `from` the output's gradient, `to` the
+                        // input's
   FcddBuffer from, to;  // different buffers
   FcddBuffer x;         // sigmoid backward: the input, which may be `to` itself
 } FcddShapeStep;
 
-// to = from / (1 - p) where kept, 0 where dropped: forward and backward alike. Value i of the image at position
-// first+n of the epoch is dropped when its draw (fcdd/dropout.h) is below p.
+// to = from / (1 - p) where kept, 0 where dropped: forward and backward alike. Value i of the image at
+// position first+n of the epoch is dropped when its draw (fcdd/dropout.h) is below p.
 typedef struct FcddDropout {
   int32_t batch;
   uint64_t size;  // values of an image
@@ -215,13 +215,13 @@ typedef struct FcddObjectiveLoss {
   int32_t objective;  // FcddObjective
   int32_t batch;
   uint64_t size;
-  double factor;       // of dz: 1/batch for the gradient of the mean, 1 for that of each sample's own loss
+  double factor;  // of dz: 1/batch for the gradient of the mean, 1 for that of each sample's own loss
   FcddBuffer z;
-  FcddBuffer target;   // AE: N x size; DSVDD: size
-  FcddBuffer labels;   // (opt) uint8, N; none: all 0
-  FcddBuffer losses;   // double, N
-  FcddBuffer dz;       // (opt) N x size
-  FcddBuffer report;   // (opt) double, 5, as in FcddLoss; with CLASSIFY every sample counts as normal
+  FcddBuffer target;  // AE: N x size; DSVDD: size
+  FcddBuffer labels;  // (opt) uint8, N; none: all 0
+  FcddBuffer losses;  // double, N
+  FcddBuffer dz;      // (opt) N x size
+  FcddBuffer report;  // (opt) double, 5, as in FcddLoss; with CLASSIFY every sample counts as normal
 } FcddObjectiveLoss;
 
 // One value per pixel. Without b: the sum over channels of |a|; with b: the mean over channels of (a-b)^2.

@@ -5,7 +5,7 @@
 
 namespace fcdd {
 
-constexpr int kDropoutLayers = 64;                       // of a network
+constexpr int kDropoutLayers = 64;                      // of a network
 constexpr uint64_t kDropoutValues = uint64_t{1} << 28;  // of an image
 
 // Whether value `i` of the image at `position` is dropped with probability p: word i of layer `layer`'s part

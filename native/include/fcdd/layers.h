@@ -8,7 +8,17 @@
 
 namespace fcdd {
 
-enum class LayerKind { Conv, BatchNorm, Activation, MaxPool, Reshape, Nearest, AveragePool, Sigmoid, Dropout };
+enum class LayerKind {
+  Conv,
+  BatchNorm,
+  Activation,
+  MaxPool,
+  Reshape,
+  Nearest,
+  AveragePool,
+  Sigmoid,
+  Dropout
+};
 
 // How Network::initialise draws a convolution's weights.
 enum class Init {

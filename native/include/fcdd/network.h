@@ -90,8 +90,8 @@ struct InferOptions {
   double sigma = 0;  // of the Gaussian upsampling; 0: default_sigma
   bool low = false, maps = false;
   // FcddObjective. Score and map are those of FCDD; HSC, DSVDD: the loss of a normal sample, and the sum over
-  // channels of its gradient's absolute value; AE: mean squared error, and its mean over channels. CLASSIFY has
-  // scores 0 and no maps.
+  // channels of its gradient's absolute value; AE: mean squared error, and its mean over channels. CLASSIFY
+  // has scores 0 and no maps.
   int32_t objective = FCDD_OBJECTIVE_FCDD;
   std::vector<double> centre{};  // DSVDD: one value per output
   // Extent of the Gaussian of width sigma that blurs the maps of objectives other than FCDD; 0: none.
@@ -154,8 +154,8 @@ struct TrainerOptions {
   int batch = 1;
   int32_t objective = FCDD_OBJECTIVE_FCDD;
   std::vector<double> centre{};  // DSVDD: one value per output
-  bool pixelwise = false;      // FCDD only
-  double sigma = 0;            // pixelwise; 0: default_sigma
+  bool pixelwise = false;        // FCDD only
+  double sigma = 0;              // pixelwise; 0: default_sigma
   OptimiserOptions optimiser{};
   bool keep_activations = false;  // all of them survive a step, for last_activations(); costs memory
   // Bytes that the network's tensors, the training step and the input pipeline's workspace may take together
