@@ -143,7 +143,7 @@ async function scoreWith(
 ): Promise<Scored> {
   using loaded = await loadModel(path, device);
   const { metadata, network } = loaded;
-  return scoreImages(device, network, dataset.test!.images, metadata.pipeline, {
+  return await scoreImages(device, network, dataset.test!.images, metadata.pipeline, {
     sigma: metadata.sigma,
     maps: true,
     scoring: scoringOfModel(path, metadata),
