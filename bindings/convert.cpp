@@ -17,6 +17,10 @@ Layer conv_layer(Fields& f) {
   layer.stride = f.integer_or("stride", 1, 0);
   layer.padding = f.integer_or("padding", 0, 0);
   layer.bias = f.flag_or("bias", true);
+  layer.transposed = f.flag_or("transposed", false);
+  if (f.has("init"))
+    layer.init = static_cast<Init>(
+        read_choice(f.raw("init"), f.path("init"), {"default", "xavier", "kaiming", "small-normal"}));
   return layer;
 }
 
@@ -42,9 +46,32 @@ Layer pool_layer(Fields& f) {
   return layer;
 }
 
+Layer reshape_layer(Fields& f) {
+  Layer layer{LayerKind::Reshape, ""};
+  layer.channels = f.integer("channels", 0);
+  layer.height = f.integer("height", 0);
+  layer.width = f.integer("width", 0);
+  return layer;
+}
+
+Layer average_pool_layer(Fields& f) {
+  Layer layer{LayerKind::AveragePool, ""};
+  layer.height = f.integer("height", 0);
+  layer.width = f.integer("width", 0);
+  return layer;
+}
+
+Layer dropout_layer(Fields& f) {
+  Layer layer{LayerKind::Dropout, ""};
+  layer.probability = f.number_from("probability", 0.5, 0);
+  return layer;
+}
+
 Layer read_layer(Fields& f) {
   Layer layer;
-  switch (read_choice(f.raw("kind"), f.path("kind"), {"conv", "batchnorm", "relu", "lrelu", "maxpool"})) {
+  switch (read_choice(f.raw("kind"), f.path("kind"),
+                      {"conv", "batchnorm", "relu", "lrelu", "maxpool", "reshape", "averagepool", "dropout",
+                       "nearest", "sigmoid"})) {
     case 0:
       layer = conv_layer(f);
       break;
@@ -57,8 +84,23 @@ Layer read_layer(Fields& f) {
     case 3:
       layer = activation_layer(f.number_or("slope", 0.01));
       break;
-    default:
+    case 4:
       layer = pool_layer(f);
+      break;
+    case 5:
+      layer = reshape_layer(f);
+      break;
+    case 6:
+      layer = average_pool_layer(f);
+      break;
+    case 7:
+      layer = dropout_layer(f);
+      break;
+    case 8:
+      layer = Layer{LayerKind::Nearest, ""};
+      break;
+    default:
+      layer = Layer{LayerKind::Sigmoid, ""};
   }
   layer.frozen = f.flag_or("frozen", false);
   f.done();
@@ -190,11 +232,25 @@ OptimiserOptions read_optimiser(Fields f) {
   return o;
 }
 
+namespace {
+
+// The property "method", in the order of FcddObjective.
+int32_t read_method(Fields& f) {
+  if (!f.has("method")) return FCDD_OBJECTIVE_FCDD;
+  return read_choice(f.raw("method"), f.path("method"), {"fcdd", "hsc", "ae", "dsvdd", "classify"});
+}
+
+}  // namespace
+
 InferOptions read_infer_options(Fields& f) {
   InferOptions o;
   o.sigma = f.number_from("sigma", 0, 0);
   o.low = f.flag_or("low", false);
   o.maps = f.flag_or("maps", false);
+  o.objective = read_method(f);
+  if (f.has("centre")) o.centre = f.numbers("centre");
+  o.blur = f.integer_or("blur", 0, 0, 1 << 16);
+  o.outputs = f.flag_or("outputs", false);
   return o;
 }
 
@@ -204,6 +260,8 @@ TrainerOptions read_trainer_options(Fields& f) {
   auto objective = f.object("objective");
   o.pixelwise = read_flag(objective.raw("pixelwise"), objective.path("pixelwise"));
   o.sigma = objective.number_from("sigma", 0, 0);
+  o.objective = read_method(objective);
+  if (objective.has("centre")) o.centre = objective.numbers("centre");
   objective.done();
   o.optimiser = read_optimiser(f.object("optimiser"));
   o.seed = f.seed("seed");
@@ -219,13 +277,14 @@ TrainerOptions read_trainer_options(Fields& f) {
   return o;
 }
 
-Batch read_batch(const Napi::Value& value, const std::string& path, InputShape input, bool pixelwise) {
+Batch read_batch(const Napi::Value& value, const std::string& path, InputShape input, bool pixelwise,
+                 int32_t objective) {
   Fields f(value, path);
   const size_t pixels = static_cast<size_t>(input.height) * input.width;
   Batch batch;
   batch.count = f.integer("count", 1, 1 << 20);
   batch.pixels = f.values("pixels");
-  batch.labels = f.bytes("labels", 1);
+  batch.labels = f.bytes("labels", objective == FCDD_OBJECTIVE_CLASSIFY ? 255 : 1);
   batch.masks = f.bytes_or_none("masks", 1);
   f.done();
   require_count(batch.pixels.size(), batch.count * pixels * input.channels,

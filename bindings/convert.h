@@ -17,11 +17,12 @@ InputShape read_input(const Napi::Value& value, const std::string& path);
 FcddPipeline read_pipeline(const Napi::Value& value, const std::string& path);
 FcddSupervision read_supervision(const Napi::Value& value, const std::string& path);
 OptimiserOptions read_optimiser(Fields options);
-InferOptions read_infer_options(Fields& options);  // sigma, low, maps
+InferOptions read_infer_options(Fields& options);  // sigma, low, maps, method …
 // Fields batch, objective, optimiser, seed, repeat, keepActivations, pipeline, supervision; not the stores.
 TrainerOptions read_trainer_options(Fields& options);
 // count, pixels, labels, masks; sizes are checked against the network's input.
-Batch read_batch(const Napi::Value& value, const std::string& path, InputShape input, bool pixelwise);
+Batch read_batch(const Napi::Value& value, const std::string& path, InputShape input, bool pixelwise,
+                 int32_t objective);
 
 // Throws unless `values` has `expected` elements; `shape` explains them: "count × height × width × channels".
 void require_count(size_t count, size_t expected, const std::string& shape, const std::string& argument);

@@ -33,6 +33,8 @@ Napi::Value to_js(Napi::Env env, const InferResult& result, const InferOptions& 
   object.Set("scores", to_js(env, result.scores));
   if (asked.low) object.Set("low", to_js(env, result.low));
   if (asked.maps) object.Set("maps", to_js(env, result.maps));
+  if (!result.blurred.empty()) object.Set("blurred", to_js(env, result.blurred));
+  if (asked.outputs) object.Set("outputs", to_js(env, result.outputs));
   return object;
 }
 

@@ -21,7 +21,7 @@ FcddImage read_image(Fields& f, int channels, uint64_t size) {
   FcddImage image{};
   image.height = f.integer("height", 1, longest_side - 1);
   image.width = f.integer("width", 1, longest_side - 1);
-  image.label = f.integer("label", 0, 1);
+  image.label = f.integer("label", 0, 255);
   const uint64_t area = static_cast<uint64_t>(image.height) * image.width;
   image.pixels = static_cast<uint64_t>(read_integer(f.raw("pixels"), f.path("pixels"), 0, INT64_MAX));
   require_range(image.pixels, area * channels, size, f.path("pixels"));

@@ -11,6 +11,7 @@ struct Content {
   std::shared_ptr<TrainerWrap::Object> owned;
   InputShape input;
   bool pixelwise, has_images;
+  int32_t objective;
 };
 
 using Tensors = std::map<std::string, std::vector<double>>;
@@ -107,6 +108,7 @@ TrainerWrap::TrainerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   input_ = content.input;
   pixelwise_ = content.pixelwise;
   has_images_ = content.has_images;
+  objective_ = content.objective;
 }
 
 Napi::Object TrainerWrap::create(Napi::Env env, const std::shared_ptr<NetworkWrap::Object>& network,
@@ -118,8 +120,8 @@ Napi::Object TrainerWrap::create(Napi::Env env, const std::shared_ptr<NetworkWra
   require_consistent(f, options, input, images, exposure);
   f.done();
   auto owned = std::make_shared<Object>(network->dispatcher(), "trainer");
-  const auto object =
-      wrap(env, addon_data(env).trainer, Content{owned, input, options.pixelwise, images != nullptr});
+  const auto object = wrap(env, addon_data(env).trainer,
+                           Content{owned, input, options.pixelwise, images != nullptr, options.objective});
   owned->create(
       env, [network, options, images, exposure] { return make_parts(network, options, images, exposure); },
       [](TrainerParts& parts) { return parts.trainer->reserved_bytes(); });
@@ -174,7 +176,7 @@ Napi::Value TrainerWrap::run(const Napi::CallbackInfo& info) {
 Napi::Value TrainerWrap::train_step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     owned_->require_alive();
-    auto batch = read_batch(info[0], "batch", input_, pixelwise_);
+    auto batch = read_batch(info[0], "batch", input_, pixelwise_, objective_);
     const double rate = read_rate(info[1], "lr");
     return owned_->dispatcher()->promise<StepReport>(
         info.Env(), nullptr,
@@ -191,7 +193,7 @@ Napi::Value TrainerWrap::train_step(const Napi::CallbackInfo& info) {
 Napi::Value TrainerWrap::gradients(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     owned_->require_alive();
-    auto batch = read_batch(info[0], "batch", input_, pixelwise_);
+    auto batch = read_batch(info[0], "batch", input_, pixelwise_, objective_);
     using Result = std::pair<StepReport, Tensors>;
     return owned_->dispatcher()->promise<Result>(
         info.Env(), nullptr,

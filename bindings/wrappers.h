@@ -98,6 +98,7 @@ class TrainerWrap : public Napi::ObjectWrap<TrainerWrap> {
   std::shared_ptr<Object> owned_;
   InputShape input_{};
   bool pixelwise_ = false, has_images_ = false;
+  int32_t objective_ = 0;  // FcddObjective
 };
 
 class DeviceWrap : public Napi::ObjectWrap<DeviceWrap> {

@@ -13,6 +13,7 @@ import type {
 import { FcddError } from './errors.js';
 import { type ModelMetadata, readModel } from './models/index.js';
 import { renderOverlay } from './reports/heatmaps.js';
+import { type Scoring, scoringOfModel } from './training/methods.js';
 
 /** Pixels without a file format: interleaved rows, 8 bits per value. */
 export interface RawPixels {
@@ -23,7 +24,7 @@ export interface RawPixels {
 }
 
 export interface Prediction {
-  /** Mean of the pseudo-Huber map; higher is more anomalous. */
+  /** Mean of the pseudo-Huber map, or a baseline's own score; higher is more anomalous. */
   score: number;
   /** Null when the model has no threshold and none was given. */
   anomalous: boolean | null;
@@ -61,8 +62,10 @@ export class Detector implements Disposable {
   readonly #device: Device;
   readonly #network: Network;
   readonly #options: DetectorOptions;
+  readonly #scoring: Scoring;
 
-  private constructor(device: Device, loaded: LoadedModel, options: DetectorOptions) {
+  private constructor(device: Device, loaded: LoadedModel, scoring: Scoring, options: DetectorOptions) {
+    this.#scoring = scoring;
     this.#device = device;
     this.#network = loaded.network;
     this.#options = options;
@@ -79,7 +82,8 @@ export class Detector implements Disposable {
       ...(precision ? { precision } : {}),
     });
     try {
-      return new Detector(device, await loadModel(path, device), options);
+      const loaded = await loadModel(path, device);
+      return new Detector(device, loaded, scoringOfModel(path, loaded.metadata), options);
     } catch (error) {
       device.dispose();
       throw error;
@@ -114,16 +118,16 @@ export class Detector implements Disposable {
       images: [{ pixels: 0, mask: null, height: decoded.height, width: decoded.width, label: 0 }],
     };
     using store = this.#device.createImageStore(stored);
-    const infer: InferOptions = { sigma: metadata.sigma, maps: true };
+    const infer: InferOptions = { ...this.#scoring, sigma: metadata.sigma, maps: true };
     if (options.signal) infer.signal = options.signal;
-    const { scores, maps } = await this.#network.inferImages(
+    const { scores, maps, blurred } = await this.#network.inferImages(
       store,
       metadata.pipeline,
       { first: 0, count: 1 },
       infer,
     );
     const score = scores[0]!;
-    const map = { data: maps!, height: metadata.input.height, width: metadata.input.width };
+    const map = { data: blurred ?? maps!, height: metadata.input.height, width: metadata.input.width };
     return {
       score,
       anomalous: threshold === null ? null : score > threshold,

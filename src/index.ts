@@ -21,6 +21,12 @@ export { type Architecture, architecture, architectures } from './models/index.j
 export type { ExportDescription, ExportOptions } from './onnx/export.js';
 export { type ExportResult, exportOnnxFile } from './onnx/export-file.js';
 export type { Verification } from './onnx/export-verify.js';
+export {
+  type BaselineFigures,
+  type BaselineOptions,
+  type BaselineResult,
+  compareBaselines,
+} from './training/baselines.js';
 export type { RunConfig, TrainOptions } from './training/config.js';
 export {
   type EvaluateHooks,

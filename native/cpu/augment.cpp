@@ -129,7 +129,7 @@ void load_mask(const Images& from, const FcddImage& image, Extent e, uint8_t* ou
 // An image of a store at extent e; where nothing has to be converted, the stored bytes themselves.
 View view_of(const Images& from, const FcddImage& image, Extent e, AugmentScratch& scratch) {
   const bool same_size = image.height == e.height && image.width == e.width;
-  View view = {from.bytes + image.pixels, nullptr, image.label != 0};
+  View view = {from.bytes + image.pixels, nullptr, image.label};
   if (!same_size || from.channels != e.channels) {
     load_pixels(from, image, e, scratch.pixels);
     view.pixels = scratch.pixels;
@@ -271,7 +271,7 @@ void augment(CpuDevice& device, const FcddAugment& a) {
     uint8_t* mask = masks != nullptr ? masks + i * area : nullptr;
     place(p, plan.place, view, e, scratch.columns, swapped, placed, mask);
     if (!p.jitter_first) jitter(k, plan.jitter, placed, static_cast<int64_t>(area), p.channels);
-    if (labels != nullptr) labels[i] = (view.label != 0) != swapped;
+    if (labels != nullptr) labels[i] = static_cast<uint8_t>(swapped ? view.label == 0 : view.label);
     if (x != nullptr) normalise(k, p, plan, placed, scratch, x + i * values);
   });
 }

@@ -1,6 +1,7 @@
 // The convolution steps: check the arguments, choose an algorithm by shape and instruction set, run it.
 #include "cpu/channel_sums.h"
 #include "cpu/conv_direct.h"
+#include "cpu/conv_full.h"
 #include "cpu/conv_shape.h"
 #include "cpu/conv_winograd.h"
 #include "cpu/steps.h"
@@ -9,7 +10,7 @@ namespace fcdd::cpu {
 namespace {
 
 bool by_winograd(const CpuDevice& device, const ConvShape& s) {
-  return !device.direct_only && winograd_pays(s);
+  return !device.direct_only && !fully_connected(s) && winograd_pays(s);
 }
 
 WinogradPlan winograd_plan(const ConvShape& s, int32_t pass) {
@@ -23,6 +24,7 @@ bool takes_pooling(const ConvShape& s) {
 
 uint64_t packed_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
   if (pass == FCDD_WEIGHT_GRAD) return 0;
+  if (fully_connected(s)) return full_packed_floats(*device.isa, s, pass);
   if (by_winograd(device, s)) return winograd_packed_floats(*device.isa, winograd_plan(s, pass));
   return pass == FCDD_FORWARD ? direct_packed_floats(*device.isa, s.c, s.k, s.kernel)
                               : direct_packed_floats(*device.isa, s.k, s.c, s.kernel);
@@ -33,16 +35,18 @@ uint64_t workspace_floats(const CpuDevice& device, const ConvShape& s, int32_t p
     return pass == FCDD_WEIGHT_GRAD ? winograd_weight_grad_floats(device, s)
                                     : winograd_workspace_floats(device, winograd_plan(s, pass));
   }
-  if (pass == FCDD_WEIGHT_GRAD) return direct_weight_grad_floats(device, s);
   const auto threads = static_cast<uint64_t>(device.threads);
+  if (pass == FCDD_WEIGHT_GRAD)
+    return fully_connected(s) ? full_weight_grad_floats(device, s) : direct_weight_grad_floats(device, s);
   if (pass == FCDD_FORWARD_POOLED) return threads * direct_pooled_floats(plan_direct_forward_pooled(s));
+  if (fully_connected(s)) return threads * direct_scratch_floats(plan_full(s, pass));
   const DirectPlan plan = pass == FCDD_FORWARD ? plan_direct_forward(s) : plan_direct_input_grad(s);
   return threads * direct_scratch_floats(plan);
 }
 
 // After the floats of a forward pass, which are a multiple of 16: moments of blocks of rows.
 uint64_t moment_doubles(const CpuDevice& device, const ConvShape& s) {
-  return by_winograd(device, s) ? 0 : direct_moment_doubles(plan_direct_forward(s));
+  return by_winograd(device, s) || fully_connected(s) ? 0 : direct_moment_doubles(plan_direct_forward(s));
 }
 
 // Sums over pixels want a double per image and filter: after the floats, which are a multiple of 16.
@@ -80,7 +84,8 @@ void conv_pack(CpuDevice& device, const FcddConvPack& a) {
   const ConvShape s = shape_of(a.p);
   const float* w = at<float>(device, a.w, s.weights(), "conv_pack: w");
   float* packed = at<float>(device, a.packed, packed_floats(device, s, a.pass), "conv_pack: packed");
-  (by_winograd(device, s) ? winograd_pack : direct_pack)(device, s, a.pass == FCDD_INPUT_GRAD, w, packed);
+  const auto pack = fully_connected(s) ? full_pack : by_winograd(device, s) ? winograd_pack : direct_pack;
+  pack(device, s, a.pass == FCDD_INPUT_GRAD, w, packed);
 }
 
 namespace {
@@ -121,7 +126,10 @@ void conv_forward(CpuDevice& device, const FcddConvForward& a) {
   const uint64_t floats = workspace_floats(device, s, FCDD_FORWARD);
   float* workspace =
       at<float>(device, a.workspace, floats + 2 * moment_doubles(device, s), "conv_forward: workspace");
-  if (by_winograd(device, s)) {
+  if (fully_connected(s)) {
+    direct_run(device, plan_full(s, FCDD_FORWARD), x, packed, y, epilogue, workspace);
+    if (sums != nullptr) full_sums(s, y, sums);
+  } else if (by_winograd(device, s)) {
     winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
     if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);
   } else if (sums != nullptr) {
@@ -140,7 +148,9 @@ void conv_input_grad(CpuDevice& device, const FcddConvInputGrad& a) {
   float* dx = at<float>(device, a.dx, s.inputs(), "conv_input_grad: dx");
   float* workspace = at<float>(device, a.workspace, workspace_floats(device, s, FCDD_INPUT_GRAD),
                                "conv_input_grad: workspace");
-  if (by_winograd(device, s)) {
+  if (fully_connected(s)) {
+    direct_run(device, plan_full(s, FCDD_INPUT_GRAD), dy, packed, dx, Epilogue{}, workspace);
+  } else if (by_winograd(device, s)) {
     winograd_run(device, plan_winograd_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
   } else {
     direct_run(device, plan_direct_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
@@ -156,7 +166,10 @@ void conv_weight_grad(CpuDevice& device, const FcddConvWeightGrad& a) {
   const uint64_t floats = workspace_floats(device, s, FCDD_WEIGHT_GRAD);
   float* workspace =
       at<float>(device, a.workspace, floats + 2 * bias_grad_doubles(s), "conv_weight_grad: workspace");
-  (by_winograd(device, s) ? winograd_weight_grad : direct_weight_grad)(device, s, x, dy, dw, workspace);
+  const auto run = fully_connected(s)       ? full_weight_grad
+                   : by_winograd(device, s) ? winograd_weight_grad
+                                            : direct_weight_grad;
+  run(device, s, x, dy, dw, workspace);
   if (dbias != nullptr) {
     channel_totals(device, dy, s.n, s.oh * s.ow, s.k, reinterpret_cast<double*>(workspace + floats), dbias);
   }

@@ -54,5 +54,8 @@ void direct_run_with_moments(const CpuDevice& device, const DirectPlan& plan, co
 uint64_t direct_weight_grad_floats(const CpuDevice& device, const ConvShape& s);
 void direct_weight_grad(const CpuDevice& device, const ConvShape& s, const float* x, const float* dy,
                         float* dw, float* workspace);
+// The same for `s` whose weights are `weights`' under another name: as many, panels in the same order.
+void direct_weight_grad_as(const CpuDevice& device, const ConvShape& s, const ConvShape& weights,
+                           const float* x, const float* dy, float* dw, float* workspace);
 
 }  // namespace fcdd::cpu

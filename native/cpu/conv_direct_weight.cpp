@@ -115,6 +115,11 @@ uint64_t direct_weight_grad_floats(const CpuDevice& device, const ConvShape& s) 
 
 void direct_weight_grad(const CpuDevice& device, const ConvShape& s, const float* x, const float* dy,
                         float* dw, float* workspace) {
+  direct_weight_grad_as(device, s, s, x, dy, dw, workspace);
+}
+
+void direct_weight_grad_as(const CpuDevice& device, const ConvShape& s, const ConvShape& weights,
+                           const float* x, const float* dy, float* dw, float* workspace) {
   const WeightGradPlan p = plan_weight_grad(*device.isa, s);
   float *x_rows = workspace, *dy_panels = x_rows + p.x_floats, *sums = dy_panels + p.dy_floats;
   std::memset(sums, 0, p.dw_floats * sizeof(float));
@@ -128,7 +133,7 @@ void direct_weight_grad(const CpuDevice& device, const ConvShape& s, const float
       add_chunk(device, p, s, c, x_rows, dy_panels, sums);
     }
   }
-  unpack(device, p, s, sums, dw);
+  unpack(device, p, weights, sums, dw);
 }
 
 }  // namespace fcdd::cpu

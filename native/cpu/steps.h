@@ -26,5 +26,12 @@ void loss(CpuDevice& device, const FcddLoss& a);
 void score(CpuDevice& device, const FcddScore& a);
 void upsample(CpuDevice& device, const FcddUpsample& a);
 void update(CpuDevice& device, const FcddUpdate& a);
+void reshape(CpuDevice& device, const FcddShapeStep& a);
+void nearest(CpuDevice& device, const FcddShapeStep& a);
+void average_pool(CpuDevice& device, const FcddShapeStep& a);
+void sigmoid(CpuDevice& device, const FcddShapeStep& a);
+void dropout(CpuDevice& device, const FcddDropout& a);
+void objective_loss(CpuDevice& device, const FcddObjectiveLoss& a);
+void channel_map(CpuDevice& device, const FcddChannelMap& a);
 
 }  // namespace fcdd::cpu

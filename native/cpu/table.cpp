@@ -186,6 +186,13 @@ const FcddDeviceTable* fcdd_cpu_table(void) {
       .score = cpu::run<cpu::score, FcddScore>,
       .upsample = cpu::run<cpu::upsample, FcddUpsample>,
       .update = cpu::run<cpu::update, FcddUpdate>,
+      .reshape = cpu::run<cpu::reshape, FcddShapeStep>,
+      .nearest = cpu::run<cpu::nearest, FcddShapeStep>,
+      .average_pool = cpu::run<cpu::average_pool, FcddShapeStep>,
+      .sigmoid = cpu::run<cpu::sigmoid, FcddShapeStep>,
+      .dropout = cpu::run<cpu::dropout, FcddDropout>,
+      .objective_loss = cpu::run<cpu::objective_loss, FcddObjectiveLoss>,
+      .channel_map = cpu::run<cpu::channel_map, FcddChannelMap>,
   };
   return &table;
 }

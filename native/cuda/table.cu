@@ -151,6 +151,14 @@ FcddStatus run(FcddDevice* device, const Arguments* arguments) {
   return on(device, [&](CudaDevice& d) { step(d, *arguments); });
 }
 
+// The steps of the paper's baselines: this device has none of them, and the engine says so before it plans
+// one.
+template <class Arguments>
+FcddStatus declined(FcddDevice*, const Arguments*) {
+  last_failure = "this step runs on cpu and reference only";
+  return FCDD_UNSUPPORTED;
+}
+
 // Queries cannot fail: an impossible problem needs no memory, and the step itself refuses it.
 template <auto query, class Problem>
 uint64_t bytes(FcddDevice* device, const Problem* problem) {
@@ -204,6 +212,13 @@ extern "C" __attribute__((visibility("default"))) const FcddDeviceTable* fcdd_cu
       .score = cuda::run<cuda::score, FcddScore>,
       .upsample = cuda::run<cuda::upsample, FcddUpsample>,
       .update = cuda::run<cuda::update, FcddUpdate>,
+      .reshape = cuda::declined<FcddShapeStep>,
+      .nearest = cuda::declined<FcddShapeStep>,
+      .average_pool = cuda::declined<FcddShapeStep>,
+      .sigmoid = cuda::declined<FcddShapeStep>,
+      .dropout = cuda::declined<FcddDropout>,
+      .objective_loss = cuda::declined<FcddObjectiveLoss>,
+      .channel_map = cuda::declined<FcddChannelMap>,
   };
   return &table;
 }

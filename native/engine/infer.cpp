@@ -12,22 +12,24 @@ constexpr int kLargestChunk = 64;  // images
 // A chunk may need this much more memory than one image; more than this gains nothing either.
 constexpr uint64_t kChunkBytes = uint64_t{128} << 20;
 
-int chunk_for(const Network::Impl& network, int count) {
+int chunk_for(const Network::Impl& network, int count, const InferenceUse& use) {
   int chunk = std::clamp(count, 1, kLargestChunk);
-  const uint64_t limit = plan_inference(network, 1).bytes + kChunkBytes;
-  while (chunk > 1 && plan_inference(network, chunk).bytes > limit) chunk /= 2;
+  const uint64_t limit = plan_inference(network, 1, use).bytes + kChunkBytes;
+  while (chunk > 1 && plan_inference(network, chunk, use).bytes > limit) chunk /= 2;
   return chunk;
 }
 
-// The network's plan, made anew only when a larger chunk than ever before is wanted. Trainers of the network
-// give back what they need only while they step.
-Inference& inference_of(Network::Impl& network, int count) {
+// The network's plan, made anew only when a larger chunk than ever before or another use is wanted. Trainers
+// of the network give back what they need only while they step.
+Inference& inference_of(Network::Impl& network, int count, const InferOptions& options) {
+  const InferenceUse use = use_of(options);
+  if (network.inference != nullptr && !(network.inference->use() == use)) network.inference.reset();
   for (TrainingRun* run : network.runs) run->release();
   if (network.inference == nullptr || network.inference->capacity() < std::min(count, kLargestChunk)) {
-    const int chunk = chunk_for(network, count);
+    const int chunk = chunk_for(network, count, use);
     if (network.inference == nullptr || network.inference->capacity() < chunk) {
       network.inference.reset();  // release first: both need not fit at once
-      network.inference = std::make_unique<Inference>(network, chunk);
+      network.inference = std::make_unique<Inference>(network, chunk, use);
     }
   }
   return *network.inference;
@@ -60,7 +62,7 @@ InferResult Network::infer(const std::vector<double>& pixels, int count, const I
   }
   InferResult result;
   if (count == 0) return result;
-  Inference& inference = inference_of(*impl_, count);
+  Inference& inference = inference_of(*impl_, count, options);
   for (int first = 0; first < count; first += inference.capacity()) {
     const int n = std::min(inference.capacity(), count - first);
     upload_real(*impl_->device, inference.input(), pixels.data() + static_cast<size_t>(first) * size,
@@ -82,7 +84,7 @@ InferResult Network::infer(const ImageStore& store, const FcddPipeline& pipeline
   InferResult result;
   if (count == 0) return result;
   store.check_crops(pipeline, first, count);
-  Inference& inference = inference_of(*impl_, count);
+  Inference& inference = inference_of(*impl_, count, options);
   const Device& device = *impl_->device;
   FcddAugment a{};
   a.pipeline = pipeline;

@@ -1,5 +1,6 @@
 // Layers -> steps. A convolution is a step; a run of [batch norm] [activation] [pooling] in this order is one
-// step. For inference the convolution takes in the batch norm (folded into its weights) and the activation.
+// step; the layers of the baselines are a step each. For inference the convolution takes in the batch norm
+// (folded into its weights) and the activation.
 #include "engine/lower.h"
 
 namespace fcdd {
@@ -18,10 +19,17 @@ class Lowering {
 
   Program run() {
     while (next_ < layers_.size()) {
-      if (layers_[next_].kind == LayerKind::Conv) {
-        conv();
-      } else {
-        post();
+      switch (layers_[next_].kind) {
+        case LayerKind::Conv:
+          conv();
+          break;
+        case LayerKind::BatchNorm:
+        case LayerKind::Activation:
+        case LayerKind::MaxPool:
+          post();
+          break;
+        default:
+          shape();
       }
     }
     return program_;
@@ -50,7 +58,7 @@ class Lowering {
     next_++;
     const Layer* norm = peek(LayerKind::BatchNorm);
     step.normalised = norm != nullptr;
-    if (mode_ == Mode::Inference) absorb(step, norm);
+    if (mode_ != Mode::Training) absorb(step, norm);
     finish(step);
   }
 
@@ -61,7 +69,7 @@ class Lowering {
       step.eps = norm->eps;
     }
     const Layer* activation = peek(LayerKind::Activation);
-    if (activation == nullptr) return;
+    if (activation == nullptr || mode_ == Mode::Differentiable) return;
     step.activation = FCDD_ACT_LEAKY;
     step.slope = activation->slope;
     next_++;
@@ -92,6 +100,18 @@ class Lowering {
     finish(step);
   }
 
+  void shape() {
+    const Layer& layer = layers_[next_];
+    const Shape in = program_.values.back(), out = shapes_[next_++];
+    if (layer.kind == LayerKind::Dropout && mode_ != Mode::Training) return;
+    ShapeStep step;
+    step.kind = layer.kind;
+    step.p = {0, in.height, in.width, in.channels, out.height, out.width, out.channels};
+    step.probability = layer.probability;
+    if (layer.kind == LayerKind::Dropout) step.ordinal = dropouts_++;
+    finish(step);
+  }
+
   void finish(const Step& step) {
     const Layer& last = layers_[next_ - 1];
     program_.steps.push_back(step);
@@ -105,6 +125,7 @@ class Lowering {
   const Mode mode_;
   Program program_;
   size_t next_ = 0;
+  int dropouts_ = 0;
 };
 
 }  // namespace
@@ -130,6 +151,8 @@ TensorTable tensor_table(const std::vector<Layer>& layers, InputShape input) {
       if (layer.affine) of.bias = add(".bias", {channels}, !layer.frozen);
       of.mean = add(".running_mean", {channels}, false);
       of.var = add(".running_var", {channels}, false);
+    } else if (layer.kind == LayerKind::Reshape) {
+      channels = layer.channels;
     }
   }
   return table;

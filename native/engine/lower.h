@@ -41,9 +41,20 @@ struct PostStep {
   bool trainable = false;
 };
 
-using Step = std::variant<ConvStep, PostStep>;
+// A layer that the table has a step of its own for: reshape, nearest, average_pool, sigmoid, dropout.
+struct ShapeStep {
+  LayerKind kind = LayerKind::Reshape;
+  FcddShapeProblem p{};
+  double probability = 0;  // dropout
+  int ordinal = 0;         // dropout: which of the network
+  bool trainable = false;
+};
 
-enum class Mode { Training, Inference };
+using Step = std::variant<ConvStep, PostStep, ShapeStep>;
+
+// Differentiable: inference whose convolutions take in their batch norm but not their activation, so that a
+// gradient can go back through it. Inference of both kinds has no dropout.
+enum class Mode { Training, Inference, Differentiable };
 
 struct Program {
   std::vector<Step> steps;

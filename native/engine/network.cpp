@@ -1,5 +1,6 @@
 // A network: its layers, its tensors on the device, and access to them by name.
 #include "engine/network_impl.h"
+#include "engine/shape_steps.h"
 
 namespace fcdd {
 namespace {
@@ -65,9 +66,24 @@ int Network::Impl::index_of(const std::string& name) const {
   throw Error("FCDD_INVALID_ARGUMENT", "the network has no tensor '" + name + "'");
 }
 
-void Network::Impl::require_score_map() const {
-  const int channels = training.values.back().channels;
-  if (channels == 1) return;
+void Network::Impl::require_output(int32_t objective) const {
+  require_steps(*device, training, objective);
+  const Shape out = training.values.back();
+  const int channels = out.channels;
+  const auto require = [&](bool ok, const std::string& what) {
+    if (ok) return;
+    throw Error("FCDD_INVALID_ARGUMENT", layer_text(layers, layers.size() - 1) + " must produce " + what +
+                                             " for the objective " + objective_name(objective) + ": got " +
+                                             std::to_string(channels) + "x" + std::to_string(out.height) +
+                                             "x" + std::to_string(out.width));
+  };
+  if (objective == FCDD_OBJECTIVE_AE)
+    return require(channels == input.channels && out.height == input.height && out.width == input.width,
+                   "the input's channels, height and width");
+  if (objective == FCDD_OBJECTIVE_CLASSIFY)
+    return require(out.height == 1 && out.width == 1 && channels <= 256,
+                   "one value for each of at most 256 classes");
+  if (objective != FCDD_OBJECTIVE_FCDD || channels == 1) return;
   throw Error("FCDD_INVALID_ARGUMENT",
               layer_text(layers, layers.size() - 1) +
                   " must produce one channel, the anomaly map, to train or score: got " +

@@ -24,7 +24,9 @@ struct Network::Impl {
   FcddBuffer tensor(int index) const { return index < 0 ? FcddBuffer{} : at(*arena, slots[index]); }
   int index_of(const std::string& name) const;  // throws for an unknown name
   uint64_t elements(int index) const;
-  void require_score_map() const;  // throws unless the output has one channel
+  // Throws unless the output is what the objective needs (FCDD: one channel; AE: the input's shape; CLASSIFY:
+  // a vector) and the device can do it.
+  void require_output(int32_t objective) const;
 
   std::shared_ptr<Device> device;
   std::vector<Layer> layers;

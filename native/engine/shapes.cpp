@@ -23,9 +23,33 @@ bool has_window(const Layer& layer) {
   return layer.kind == LayerKind::Conv || layer.kind == LayerKind::MaxPool;
 }
 
+Shape checked_size(const std::vector<Layer>& layers, size_t index, Shape out) {
+  if (std::max(out.height, out.width) > kLargestExtent ||
+      static_cast<int64_t>(out.height) * out.width > kLargestImage / out.channels) {
+    refuse(layers, index, "would produce " + extent_text(out) + " values per image, which is too large");
+  }
+  return out;
+}
+
+Shape reshaped(const std::vector<Layer>& layers, size_t index, Shape in) {
+  const Layer& layer = layers[index];
+  const Shape out = checked_size(layers, index, {layer.channels, layer.height, layer.width});
+  const auto values = [](const Shape& s) { return static_cast<int64_t>(s.channels) * s.height * s.width; };
+  if (values(in) != values(out)) {
+    refuse(
+        layers, index,
+        "cannot make " + extent_text(out) + " of " + extent_text(in) + " values (channels x height x width)");
+  }
+  return out;
+}
+
 // Output shape of a layer whose own fields `validate` has checked.
 Shape shape_after(const std::vector<Layer>& layers, size_t index, Shape in) {
   const Layer& layer = layers[index];
+  if (layer.kind == LayerKind::Reshape) return reshaped(layers, index, in);
+  if (layer.kind == LayerKind::AveragePool) return {in.channels, layer.height, layer.width};
+  if (layer.kind == LayerKind::Nearest)
+    return checked_size(layers, index, {in.channels, 2 * in.height, 2 * in.width});
   if (!has_window(layer)) return in;
   if (layer.kernel > in.height + 2 * layer.padding || layer.kernel > in.width + 2 * layer.padding) {
     refuse(layers, index,
@@ -36,17 +60,14 @@ Shape shape_after(const std::vector<Layer>& layers, size_t index, Shape in) {
   const Shape out{layer.kind == LayerKind::Conv ? layer.filters : in.channels,
                   fcdd_out_extent(in.height, layer.kernel, layer.stride, layer.padding),
                   fcdd_out_extent(in.width, layer.kernel, layer.stride, layer.padding)};
-  if (std::max(out.height, out.width) > kLargestExtent ||
-      static_cast<int64_t>(out.height) * out.width > kLargestImage / out.channels) {
-    refuse(layers, index, "would produce " + extent_text(out) + " values per image, which is too large");
-  }
-  return out;
+  return checked_size(layers, index, out);
 }
 
 }  // namespace
 
 std::string layer_text(const std::vector<Layer>& layers, size_t index) {
-  static constexpr const char* kKinds[] = {"conv", "batchnorm", "activation", "maxpool"};
+  static constexpr const char* kKinds[] = {"conv",    "batchnorm",   "activation", "maxpool", "reshape",
+                                           "nearest", "averagepool", "sigmoid",    "dropout"};
   const Layer& layer = layers[index];
   const std::string name = layer.name.empty() ? "" : " '" + layer.name + "'";
   return "layer " + std::to_string(index) + " (" + kKinds[static_cast<int>(layer.kind)] + name + ")";

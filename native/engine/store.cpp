@@ -13,8 +13,8 @@ void check_image(const FcddImage& image, size_t index, int channels, uint64_t si
     refuse("needs a height and width from 1 to " + std::to_string(longest_side - 1) + ", got " +
            std::to_string(image.height) + "x" + std::to_string(image.width));
   }
-  if (image.label != 0 && image.label != 1)
-    refuse("needs a label of 0 or 1, got " + std::to_string(image.label));
+  if (image.label < 0 || image.label > 255)
+    refuse("needs a label from 0 to 255, got " + std::to_string(image.label));
   const uint64_t pixels = static_cast<uint64_t>(image.height) * static_cast<uint64_t>(image.width);
   const uint64_t bytes = pixels * static_cast<uint64_t>(channels);
   if (bytes > size || image.pixels > size - bytes) refuse("has pixels beyond the store's bytes");

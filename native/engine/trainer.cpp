@@ -55,6 +55,8 @@ void check_data(const Network::Impl& network, const TrainerOptions& o) {
 }
 
 const TrainerOptions& checked(const Network::Impl& network, const TrainerOptions& options) {
+  require(!options.pixelwise || options.objective == FCDD_OBJECTIVE_FCDD,
+          "only the objective fcdd has a loss per pixel");
   check_optimiser(options.optimiser);
   check_data(network, options);
   return options;
@@ -94,6 +96,7 @@ TrainingPlanOptions plan_options(const Network::Impl& network, const TrainerOpti
   return {.batch = o.batch,
           .adam = o.optimiser.kind == FCDD_ADAM,
           .pixelwise = o.pixelwise,
+          .objective = o.objective,
           .keep_activations = o.keep_activations,
           .budget = o.memory_budget,
           .beside = network.arena->bytes() + order_bytes(o) + workspace_bytes(*network.device, o)};
@@ -106,13 +109,22 @@ void check_bits(const std::vector<uint8_t>& values, size_t count, const std::str
           what + " must hold 0 and 1 only");
 }
 
+void check_labels(const Network::Impl& network, int32_t objective, const std::vector<uint8_t>& labels,
+                  size_t count) {
+  if (objective != FCDD_OBJECTIVE_CLASSIFY) return check_bits(labels, count, "labels");
+  const int classes = network.training.values.back().channels;
+  require(labels.size() == count &&
+              std::all_of(labels.begin(), labels.end(), [&](uint8_t v) { return v < classes; }),
+          "labels must hold " + std::to_string(count) + " classes from 0 to " + std::to_string(classes - 1));
+}
+
 }  // namespace
 
 Trainer::Impl::Impl(Network& network_, const TrainerOptions& options_)
     : network(network_.impl()),
       device(*network.device),
       options(checked(network, options_)),
-      run(network, plan_options(network, options), options.sigma) {
+      run(network, plan_options(network, options), options.sigma, options.centre) {
   if (options.images == nullptr) return;
   order = std::make_unique<Arena>(network.device, order_bytes(options));
   workspace = std::make_unique<Arena>(network.device, workspace_bytes(device, options));
@@ -146,6 +158,7 @@ void Trainer::Impl::load(uint32_t epoch, int64_t first, int batch) {
   a.labels = run.buffer(run.plan().labels);
   a.masks = run.buffer(run.plan().masks);
   device.check(device.table().augment(device.handle(), &a), "preparing a batch");
+  run.set_draws({options.seed, epoch, static_cast<uint32_t>(first)});
 }
 
 void Trainer::Impl::load(const Batch& batch) {
@@ -160,11 +173,12 @@ void Trainer::Impl::load(const Batch& batch) {
   require(batch.pixels.size() == size, "the pixels of " + std::to_string(n) + " samples must be " +
                                            std::to_string(size) + " values, got " +
                                            std::to_string(batch.pixels.size()));
-  check_bits(batch.labels, n, "labels");
+  check_labels(network, options.objective, batch.labels, n);
   if (options.pixelwise) check_bits(batch.masks, n * area, "masks (pixel-wise training needs them)");
   upload_real(device, run.buffer(run.plan().values.front()), batch.pixels.data(), size);
   upload_bytes(device, run.buffer(run.plan().labels), batch.labels.data(), n);
   if (options.pixelwise) upload_bytes(device, run.buffer(run.plan().masks), batch.masks.data(), n * area);
+  run.set_draws({options.seed, static_cast<uint32_t>(updates), 0});  // a batch has no place in an epoch
 }
 
 void Trainer::Impl::differentiate(int batch) {

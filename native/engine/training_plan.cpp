@@ -20,7 +20,7 @@ class Planning {
         count_(static_cast<int>(program_.steps.size())) {
     plan_.options = options;
     plan_.first_trained = fcdd::first_trained(program_);
-    plan_.up = upsampling(network.layers, network.input);
+    if (options.objective == FCDD_OBJECTIVE_FCDD) plan_.up = upsampling(network.layers, network.input);
     plan_.up.batch = options.batch;
     plan_.steps.resize(program_.steps.size());
     plan_.values.resize(program_.values.size());
@@ -33,8 +33,8 @@ class Planning {
     for (int i = 0; i < count_; i++) {
       if (const ConvStep* conv = std::get_if<ConvStep>(&program_.steps[i])) {
         conv_step(i, *conv);
-      } else {
-        post_step(i, std::get<PostStep>(program_.steps[i]));
+      } else if (const PostStep* post = std::get_if<PostStep>(&program_.steps[i])) {
+        post_step(i, *post);
       }
     }
     loss_and_optimiser();
@@ -66,7 +66,7 @@ class Planning {
   // convolution that reads it. The post step's own input lives long enough when it has a backward pass.
   bool computed_again(int i) const {
     return plan_.options.recompute == true && !plan_.options.keep_activations && i > 0 && i < count_ &&
-           trained(i - 1) && !is_conv(i - 1) && is_conv(i);
+           trained(i - 1) && std::holds_alternative<PostStep>(program_.steps[i - 1]) && is_conv(i);
   }
 
   void keep(Slot& slot, uint64_t bytes) {
@@ -93,10 +93,12 @@ class Planning {
       once(plan_.again[i], bytes, backward_time(i));
     }
     if (in_place(i)) last = std::max(last, gradient_read_time(i));
+    // An autoencoder is compared with its input.
+    if (i == 0 && plan_.options.objective == FCDD_OBJECTIVE_AE) last = std::max(last, loss_time());
     if (plan_.options.keep_activations) last = end();
     planner_.add(plan_.values[i], bytes, i, last);
     if (in_place(i)) return;
-    // A post step always writes its dx, even when nobody reads it.
+    // A step that is no convolution always writes its dx, even when nobody reads it.
     const bool written = gradient_read_time(i) >= 0 || (i < count_ && trained(i) && !is_conv(i));
     if (!written) return;
     const int born = i == count_ ? loss_time() : is_conv(i) ? input_grad_time(i) : backward_time(i);
@@ -157,8 +159,12 @@ class Planning {
       whole_step(plan_.masks, bytes_of(batch(), {1, plan_.up.height, plan_.up.width}, 1));
       keep(plan_.taps, static_cast<uint64_t>(plan_.up.taps) * real_);
     }
-    once(plan_.loss_workspace, device_.table().upsample_workspace_bytes(device_.handle(), &plan_.up),
-         loss_time());
+    if (plan_.options.objective == FCDD_OBJECTIVE_FCDD) {
+      once(plan_.loss_workspace, device_.table().upsample_workspace_bytes(device_.handle(), &plan_.up),
+           loss_time());
+    }
+    if (plan_.options.objective == FCDD_OBJECTIVE_DSVDD)
+      keep(plan_.centre, bytes_of(1, program_.values.back(), real_));
     keep(plan_.gradient, network_.trainable_bytes);
     keep(plan_.m, network_.trainable_bytes);
     if (plan_.options.adam) keep(plan_.v, network_.trainable_bytes);
@@ -244,7 +250,7 @@ TrainingPlan plan_within_budget(const Network::Impl& network, const TrainingPlan
 }  // namespace
 
 TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptions& options) {
-  network.require_score_map();
+  network.require_output(options.objective);
   if (options.batch < 1) {
     throw Error("FCDD_INVALID_ARGUMENT",
                 "a batch needs at least one sample, got " + std::to_string(options.batch));

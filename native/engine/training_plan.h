@@ -20,6 +20,7 @@ namespace fcdd {
 struct TrainingPlanOptions {
   int batch = 1;
   bool adam = false, pixelwise = false;
+  int32_t objective = FCDD_OBJECTIVE_FCDD;
   bool keep_activations = false;  // every value survives the step
   // Post steps run again for the weight gradients of the convolutions after them, so that their outputs need
   // not be kept: the same bits, a fifth to a quarter less memory, about 3 % more time. None: where the plan
@@ -52,14 +53,14 @@ struct TrainingPlan {
       grads;  // of the values, some in their place; those before the first trained step are empty
   std::vector<Slot> again;  // of the values that are computed again for the backward pass; else empty
   std::vector<bool> held;   // whether a value is still in place after the step
-  Slot labels, masks, losses, report, taps, loss_workspace;
+  Slot labels, masks, losses, report, taps, centre, loss_workspace;
   Slot gradient, m, v;  // of all trainable tensors, laid out as those; v only for Adam
   Slot statistics;      // copy of the running statistics, for gradients without side effects
   uint64_t step_bytes = 0, kept_bytes = 0;  // sizes of the two parts
   uint64_t bytes() const { return step_bytes + kept_bytes; }
 };
 
-// Throws FCDD_INVALID_ARGUMENT when the network has nothing to train or no one-channel output, and
+// Throws FCDD_INVALID_ARGUMENT when the network has nothing to train or not the objective's output, and
 // FCDD_OUT_OF_MEMORY when no plan fits the budget, with what is needed and the batch that would fit.
 TrainingPlan plan_training(const Network::Impl& network, const TrainingPlanOptions& options);
 

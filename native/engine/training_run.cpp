@@ -15,7 +15,8 @@ FcddBuffer images_from(const FcddBuffer& buffer, int first, uint64_t bytes) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(Network::Impl& network, const TrainingPlanOptions& options, double sigma)
+TrainingRun::TrainingRun(Network::Impl& network, const TrainingPlanOptions& options, double sigma,
+                         const std::vector<double>& centre)
     : network_(network),
       device_(*network.device),
       plan_(plan_training(network, options)),
@@ -29,6 +30,9 @@ TrainingRun::TrainingRun(Network::Impl& network, const TrainingPlanOptions& opti
   if (options.pixelwise) {
     const std::vector<double> taps = taps_of(network, sigma);
     upload_real(device_, buffer(plan_.taps), taps.data(), taps.size());
+  }
+  if (options.objective == FCDD_OBJECTIVE_DSVDD) {
+    upload_centre(device_, network.training.values.back(), centre, buffer(plan_.centre));
   }
   network_.runs.push_back(this);
 }
@@ -136,13 +140,33 @@ void TrainingRun::forward(int batch) {
   for (size_t i = 0; i < plan_.steps.size(); i++) {
     if (const ConvStep* conv = std::get_if<ConvStep>(&network_.training.steps[i])) {
       conv_forward(i, *conv, batch);
+    } else if (const PostStep* post = std::get_if<PostStep>(&network_.training.steps[i])) {
+      post_forward(i, *post, batch);
     } else {
-      post_forward(i, std::get<PostStep>(network_.training.steps[i]), batch);
+      run_shape_step(device_, std::get<ShapeStep>(network_.training.steps[i]), batch, buffer(plan_.values[i]),
+                     buffer(plan_.values[i + 1]), draws_);
     }
   }
 }
 
+void TrainingRun::objective_loss(int batch) {
+  const int32_t objective = plan_.options.objective;
+  const FcddObjectiveLoss a{
+      .objective = objective,
+      .batch = batch,
+      .size = bytes_of(1, network_.training.values.back(), 1),
+      .factor = 1.0 / batch,
+      .z = buffer(plan_.values.back()),
+      .target = objective == FCDD_OBJECTIVE_AE ? buffer(plan_.values.front()) : buffer(plan_.centre),
+      .labels = buffer(plan_.labels),
+      .losses = buffer(plan_.losses),
+      .dz = buffer(plan_.grads.back()),
+      .report = buffer(plan_.report)};
+  device_.check(device_.table().objective_loss(device_.handle(), &a), "loss");
+}
+
 void TrainingRun::loss(int batch) {
+  if (plan_.options.objective != FCDD_OBJECTIVE_FCDD) return objective_loss(batch);
   const Shape out = network_.training.values.back();
   FcddLoss a{};
   a.batch = batch;
@@ -219,8 +243,12 @@ void TrainingRun::backward(int batch) {
   for (size_t i = plan_.steps.size(); i-- > plan_.first_trained;) {
     if (const ConvStep* conv = std::get_if<ConvStep>(&network_.training.steps[i])) {
       conv_backward(i, *conv, batch);
+    } else if (const PostStep* post = std::get_if<PostStep>(&network_.training.steps[i])) {
+      post_backward(i, *post, batch);
     } else {
-      post_backward(i, std::get<PostStep>(network_.training.steps[i]), batch);
+      run_shape_step_back(device_, std::get<ShapeStep>(network_.training.steps[i]), batch,
+                          buffer(plan_.grads[i + 1]), buffer(plan_.grads[i]), buffer(plan_.values[i]),
+                          draws_);
     }
   }
 }

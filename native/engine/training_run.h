@@ -7,6 +7,7 @@
 #pragma once
 
 #include "engine/network_impl.h"
+#include "engine/shape_steps.h"
 #include "engine/training_plan.h"
 
 namespace fcdd {
@@ -14,7 +15,9 @@ namespace fcdd {
 class TrainingRun {
  public:
   // sigma: of the Gaussian upsampling, 0: by receptive field; only read when pixelwise.
-  TrainingRun(Network::Impl& network, const TrainingPlanOptions& options, double sigma);
+  // centre: one value per output, only read by the objective DSVDD.
+  TrainingRun(Network::Impl& network, const TrainingPlanOptions& options, double sigma,
+              const std::vector<double>& centre = {});
 
   ~TrainingRun();
   TrainingRun(const TrainingRun&) = delete;
@@ -30,6 +33,7 @@ class TrainingRun {
   void release();
   bool is_ready() const { return steps_ != nullptr; }
 
+  void set_draws(const DropoutDraws& draws) { draws_ = draws; }  // of the next forward and backward pass
   void forward(int batch);
   void loss(int batch);
   void backward(int batch);
@@ -51,6 +55,7 @@ class TrainingRun {
   void conv_forward(size_t i, const ConvStep& step, int batch);
   void post_forward(size_t i, const PostStep& step, int batch);
   void apply_post(size_t i, const PostStep& step, int batch, FcddBuffer y, FcddBuffer argmax);
+  void objective_loss(int batch);
   void conv_backward(size_t i, const ConvStep& step, int batch);
   void post_backward(size_t i, const PostStep& step, int batch);
   FcddBuffer gradient(int tensor) const { return tensor < 0 ? FcddBuffer{} : part(plan_.gradient, tensor); }
@@ -60,6 +65,7 @@ class TrainingRun {
   TrainingPlan plan_;
   Arena kept_;
   std::unique_ptr<Arena> steps_;
+  DropoutDraws draws_;
   uint64_t frozen_edition_ = 0;  // of the network's values, when the frozen weights were packed
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/lower.h"
 #include "engine/memory.h"
 #include "fcdd/network.h"
 
@@ -53,6 +54,17 @@ std::vector<T> download_real(const Device& device, FcddBuffer from, size_t count
   std::vector<T> narrow(count);
   std::transform(values.begin(), values.end(), narrow.begin(), [](double v) { return static_cast<T>(v); });
   return narrow;
+}
+
+// The centre of Deep SVDD: as many values as the network's output has. Throws FCDD_INVALID_ARGUMENT
+// otherwise.
+inline void upload_centre(const Device& device, Shape out, const std::vector<double>& centre, FcddBuffer to) {
+  const size_t size = bytes_of(1, out, 1);
+  if (centre.size() != size) {
+    throw Error("FCDD_INVALID_ARGUMENT", "the centre needs one value for each of " + std::to_string(size) +
+                                             " outputs, got " + std::to_string(centre.size()));
+  }
+  upload_real(device, to, centre.data(), centre.size());
 }
 
 inline void fill_zero(const Device& device, FcddBuffer buffer) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/lower.h"
+#include "fcdd/dropout.h"
 
 namespace fcdd {
 namespace {
@@ -60,6 +61,24 @@ void check_pool(const Layers& layers, size_t i) {
           "a padding of at most half its window of " + std::to_string(layer.kernel), layer.padding);
 }
 
+// The extents that a reshape or an average pooling gives its result.
+void check_result(const Layers& layers, size_t i) {
+  const Layer& layer = layers[i];
+  require(layer.height >= 1 && layer.height <= kLargestInput, layers, i, "a height from 1 to 32768",
+          layer.height);
+  require(layer.width >= 1 && layer.width <= kLargestInput, layers, i, "a width from 1 to 32768",
+          layer.width);
+  if (layer.kind == LayerKind::AveragePool) return;
+  require(layer.channels >= 1 && layer.channels <= kLargestChannels, layers, i,
+          "between 1 and 1048576 channels", layer.channels);
+}
+
+void check_dropout(const Layers& layers, size_t i, int before) {
+  require(layers[i].probability >= 0 && layers[i].probability < 1, layers, i,
+          "a probability from 0 to below 1", layers[i].probability);
+  if (before >= kDropoutLayers) refuse(layers, i, "is one dropout too many: at most 64 are possible");
+}
+
 void check_names(const Layers& layers) {
   std::set<std::string> seen;
   for (size_t i = 0; i < layers.size(); i++) {
@@ -100,7 +119,7 @@ void validate(const Layers& layers, InputShape input) {
                     std::to_string(input.channels) + " channels of " + std::to_string(input.height) + "x" +
                     std::to_string(input.width));
   }
-  int channels = input.channels;
+  int channels = input.channels, dropouts = 0;
   for (size_t i = 0; i < layers.size(); i++) {
     switch (layers[i].kind) {
       case LayerKind::Conv:
@@ -115,6 +134,19 @@ void validate(const Layers& layers, InputShape input) {
         break;
       case LayerKind::MaxPool:
         check_pool(layers, i);
+        break;
+      case LayerKind::Reshape:
+        channels = layers[i].channels;
+        check_result(layers, i);
+        break;
+      case LayerKind::AveragePool:
+        check_result(layers, i);
+        break;
+      case LayerKind::Dropout:
+        check_dropout(layers, i, dropouts++);
+        break;
+      case LayerKind::Nearest:
+      case LayerKind::Sigmoid:
         break;
     }
   }

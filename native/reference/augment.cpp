@@ -158,7 +158,7 @@ void augment(ReferenceDevice& device, const FcddAugment& a) {
     place(p, plan.place, s, mask_is_label(plan, images, exposure), label, placed, mask);
     for (uint64_t k = 0; mask != nullptr && k < area; k++) mask[k] = mask[k] != a.nominal_label;
     if (!p.jitter_first) jitter(plan.jitter, placed, static_cast<int64_t>(area), p.channels);
-    if (labels != nullptr) labels[i] = (label != 0) != (a.nominal_label != 0);
+    if (labels != nullptr) labels[i] = static_cast<uint8_t>(a.nominal_label != 0 ? label == 0 : label);
     if (x != nullptr) normalise(p, plan, placed, x + i * values);
   }
 }

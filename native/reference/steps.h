@@ -64,6 +64,31 @@ void loss(ReferenceDevice& device, const FcddLoss& a);
 void score(ReferenceDevice& device, const FcddScore& a);
 void upsample(ReferenceDevice& device, const FcddUpsample& a);
 void update(ReferenceDevice& device, const FcddUpdate& a);
+void reshape(ReferenceDevice& device, const FcddShapeStep& a);
+void nearest(ReferenceDevice& device, const FcddShapeStep& a);
+void average_pool(ReferenceDevice& device, const FcddShapeStep& a);
+void sigmoid(ReferenceDevice& device, const FcddShapeStep& a);
+void dropout(ReferenceDevice& device, const FcddDropout& a);
+void objective_loss(ReferenceDevice& device, const FcddObjectiveLoss& a);
+void channel_map(ReferenceDevice& device, const FcddChannelMap& a);
+
+// The buffers of a step between two shapes: `from` and `to` in the direction of the step.
+struct ShapeBuffers {
+  const double* from;
+  double* to;
+  uint64_t in, out;  // values of an image before and after the layer
+};
+inline ShapeBuffers shape_buffers(const ReferenceDevice& device, const FcddShapeStep& a) {
+  const FcddShapeProblem& p = a.p;
+  if (p.batch < 1 || p.in_height < 1 || p.in_width < 1 || p.in_channels < 1 || p.height < 1 || p.width < 1 ||
+      p.channels < 1) {
+    throw Error("FCDD_INVALID_ARGUMENT", "a step between shapes needs positive extents");
+  }
+  const uint64_t in = count(p.in_height, p.in_width, p.in_channels),
+                 out = count(p.height, p.width, p.channels), n = count(p.batch);
+  return {device.need<double>(a.from, n * (a.backward ? out : in), "from"),
+          device.need<double>(a.to, n * (a.backward ? in : out), "to"), in, out};
+}
 
 // Shared by loss.cpp and score.cpp.
 // A = sqrt(z^2+1) - 1, computed without cancellation (FCDD, Liznerski et al., ICLR 2021, section 3).

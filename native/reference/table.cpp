@@ -143,6 +143,13 @@ constexpr FcddDeviceTable kTable = {
     .score = run<FcddScore, score>,
     .upsample = run<FcddUpsample, upsample>,
     .update = run<FcddUpdate, update>,
+    .reshape = run<FcddShapeStep, reshape>,
+    .nearest = run<FcddShapeStep, nearest>,
+    .average_pool = run<FcddShapeStep, average_pool>,
+    .sigmoid = run<FcddShapeStep, sigmoid>,
+    .dropout = run<FcddDropout, dropout>,
+    .objective_loss = run<FcddObjectiveLoss, objective_loss>,
+    .channel_map = run<FcddChannelMap, channel_map>,
 };
 
 }  // namespace

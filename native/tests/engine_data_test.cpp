@@ -259,7 +259,7 @@ TEST(engine_data_refuses_wrong_stores) {
   fails(1, {{0, 29, 2, 2, 0, 0, FCDD_NO_MASK}}, "image 0 of the store has a mask beyond");
   fails(1, {{0, FCDD_NO_MASK, 2, 2, 0, 0, 27}}, "image 0 of the store has a foreground beyond");
   fails(1, {{UINT64_MAX, FCDD_NO_MASK, 2, 2, 0, 0, FCDD_NO_MASK}}, "pixels beyond");
-  fails(1, {{0, FCDD_NO_MASK, 2, 2, 2, 0, FCDD_NO_MASK}}, "label of 0 or 1, got 2");
+  fails(1, {{0, FCDD_NO_MASK, 2, 2, 256, 0, FCDD_NO_MASK}}, "label from 0 to 255, got 256");
 }
 
 }  // namespace fcdd::test

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+import baselines  # noqa: E402
 import metrics  # noqa: E402
 import ops  # noqa: E402
 import roc  # noqa: E402
@@ -21,7 +22,7 @@ LARGEST = 300_000
 def main():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    for module in (metrics, ops, roc, snapshot, training):
+    for module in (baselines, metrics, ops, roc, training):
         for name, content in module.files().items():
             text = json.dumps({"torch": torch.__version__, **content}, separators=(",", ":")) + "\n"
             if len(text) > LARGEST:

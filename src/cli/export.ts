@@ -59,11 +59,11 @@ export const exportModel: CommandModule = {
       keepBn: argv['keep-bn'] === true,
     };
     const result = await exportOnnxFile(model, out, { ...options, verify: argv.verify === true });
-    const { bytes, description, verification } = result;
+    const { bytes, description, threshold, verification } = result;
     log(`${out}: ${size(bytes)}, opset ${options.opset}`);
-    log(`input "image": uint8 RGB, batch × height × width × 3; ${description.resize}`);
-    log(verification ? verdict(verification) : 'not compared with ONNX Runtime (--no-verify)');
-    if (argv.json === true) printJson({ out, bytes, ...options, ...description, verification });
+    log(`input ${description.input}; ${description.resize}`);
+    log(verification ? verdict(verification) : 'not compared with ONNX Runtime');
+    if (argv.json === true) printJson({ out, bytes, ...options, ...description, threshold, verification });
   },
 };
 

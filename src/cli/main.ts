@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { packageVersion } from '../training/versions.js';
+import { baselines } from './baselines.js';
 import { bench } from './bench.js';
 import { data } from './data.js';
 import { doctor } from './doctor.js';
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
     .command(data)
     .command(exportModel)
     .command(importSnapshotCommand)
+    .command(baselines)
     .command(models)
     .command(weights)
     .command(bench)

@@ -4,6 +4,7 @@ import type { CommandModule } from 'yargs';
 import { FcddError } from '../errors.js';
 import { architectures } from '../models/index.js';
 import { checkOptions, syntheticNoises, type TrainOptions } from '../training/config.js';
+import { methods } from '../training/methods.js';
 import { type TrainResult, train as trainRun } from '../training/train.js';
 import { deviceOptions } from './device.js';
 import { figureLines } from './figures.js';
@@ -113,6 +114,12 @@ const options = {
       'batch normalisation of frozen layers: on batch statistics, as published, or folded in [default: live]',
   },
   bias: { group: method, type: 'boolean', describe: 'biases and affine batch normalisation (--no-bias)' },
+  method: {
+    group: method,
+    choices: methods,
+    describe:
+      'fcdd; its baselines hsc (hypersphere classification), ae (autoencoder), dsvdd (Deep SVDD); classify (all classes, to start other runs from) [default: fcdd]',
+  },
   objective: {
     group: method,
     choices: ['auto', 'sample', 'pixel'],
@@ -307,7 +314,11 @@ function report(result: TrainResult, json: boolean): void {
     if (json) printJson({ out, epochs, seconds, imagesPerSecond, finished: false });
     return;
   }
-  if (metrics) {
+  if (metrics?.accuracy) {
+    log(`test accuracy ${figure(metrics.accuracy.all)} (${metrics.accuracy.n} images)`);
+    for (const [name, { accuracy, n }] of Object.entries(metrics.accuracy.perClass))
+      log(`  ${name.padEnd(16)} ${figure(accuracy)}  (${n} images)`);
+  } else if (metrics) {
     if (metrics.selected) {
       const { epoch, value, lastValue } = metrics.selected;
       const { sample, pixel } = metrics.last!;

@@ -10,7 +10,7 @@ export interface StoredPicture {
   pixels: Uint8Array;
   height: number;
   width: number;
-  label: 0 | 1;
+  label: number;
   mask?: Uint8Array;
   foreground?: Uint8Array;
 }
@@ -101,6 +101,26 @@ export function withForegrounds(
 /** The same images without masks: an anomalous image is anomalous everywhere. */
 export function withoutMasks(store: StoredImages): StoredImages {
   return { ...store, images: store.images.map((image) => ({ ...image, mask: null })) };
+}
+
+/** The images of several stores of equal channels, one after the other. */
+export function concatenateImages(stores: readonly StoredImages[]): StoredImages {
+  const bytes = new Uint8Array(stores.reduce((sum, store) => sum + store.bytes.length, 0));
+  const images: StoredImages['images'] = [];
+  let start = 0;
+  for (const store of stores) {
+    bytes.set(store.bytes, start);
+    for (const image of store.images) {
+      images.push({
+        ...image,
+        pixels: image.pixels + start,
+        mask: image.mask === null ? null : image.mask + start,
+        ...(typeof image.foreground === 'number' ? { foreground: image.foreground + start } : {}),
+      });
+    }
+    start += store.bytes.length;
+  }
+  return { channels: stores[0]!.channels, bytes, images };
 }
 
 export function emptySplit(channels: 1 | 3): Split {

@@ -14,11 +14,30 @@ export type Layer =
       padding?: number;
       bias?: boolean;
       frozen?: boolean;
+      /** How `initialise` draws the weights; default: as PyTorch. See native/include/fcdd/layers.h. */
+      init?: 'default' | 'xavier' | 'kaiming' | 'small-normal';
+      /** Stands for a transposed convolution of stride 1: matters to `initialise` alone. */
+      transposed?: boolean;
     }
   | { kind: 'batchnorm'; name: string; eps?: number; momentum?: number; affine?: boolean; frozen?: boolean }
   | { kind: 'relu'; frozen?: boolean }
   | { kind: 'lrelu'; slope?: number; frozen?: boolean }
-  | { kind: 'maxpool'; kernel: number; stride?: number; padding?: number; frozen?: boolean };
+  | { kind: 'maxpool'; kernel: number; stride?: number; padding?: number; frozen?: boolean }
+  /** Values in the order channel, row, column, as PyTorch's view; a vector has height and width 1. */
+  | { kind: 'reshape'; channels: number; height: number; width: number; frozen?: boolean }
+  /** Adaptive average pooling to this size. */
+  | { kind: 'averagepool'; height: number; width: number; frozen?: boolean }
+  /** In training alone. */
+  | { kind: 'dropout'; probability?: number; frozen?: boolean }
+  /** Doubles height and width. */
+  | { kind: 'nearest'; frozen?: boolean }
+  | { kind: 'sigmoid'; frozen?: boolean };
+
+/**
+ * What a network is trained for. fcdd: its output is the heatmap. hsc: hypersphere classification; ae: autoencoder;
+ * dsvdd: Deep SVDD, one-class; classify: softmax cross-entropy over classes. All but fcdd run on cpu and reference.
+ */
+export type Method = 'fcdd' | 'hsc' | 'ae' | 'dsvdd' | 'classify';
 
 export interface InputShape {
   channels: number;
@@ -67,7 +86,8 @@ export interface DeviceInfo {
 
 /**
  * Images as bytes. `images[i]` names where in `bytes` its pixels (H×W×C, interleaved), mask (H×W, 0|1) and foreground
- * (H×W, 1 where the object is; absent or null: everywhere) lie.
+ * (H×W, 1 where the object is; absent or null: everywhere) lie; its label is 0 (normal) or 1 (anomalous), or for the
+ * method `classify` the class, up to 255.
  */
 export interface StoredImages {
   channels: 1 | 3;
@@ -77,7 +97,7 @@ export interface StoredImages {
     mask: number | null;
     height: number;
     width: number;
-    label: 0 | 1;
+    label: number;
     foreground?: number | null;
   }[];
 }
@@ -161,6 +181,14 @@ export interface InferOptions {
   low?: boolean;
   /** Return the maps upsampled to the input size (count×H×W). */
   maps?: boolean;
+  /** Default fcdd. hsc, dsvdd: the map is the gradient's absolute value; ae: the squared error, both summed up over channels. */
+  method?: Method;
+  /** dsvdd: one value per output. */
+  centre?: number[];
+  /** With maps of other methods than fcdd: also return them blurred by a Gaussian of this extent and `sigma`. */
+  blur?: number;
+  /** Return what the network says, channels-last. */
+  outputs?: boolean;
   signal?: AbortSignal;
 }
 
@@ -168,6 +196,8 @@ export interface InferResult {
   scores: Float64Array;
   low?: Float32Array;
   maps?: Float32Array;
+  blurred?: Float32Array;
+  outputs?: Float32Array;
 }
 
 export type OptimiserOptions =
@@ -176,7 +206,7 @@ export type OptimiserOptions =
 
 export interface TrainerOptions {
   batch: number;
-  objective: { pixelwise: boolean; sigma?: number };
+  objective: { pixelwise: boolean; sigma?: number; method?: Method; centre?: number[] };
   optimiser: OptimiserOptions;
   seed: number;
   images?: ImageStore;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Layer } from '../engine/types.js';
+import type { Layer, Method } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { readSafetensors, type Tensor, writeSafetensors } from './safetensors.js';
 
@@ -20,6 +20,8 @@ const layerSchema = z.discriminatedUnion('kind', [
     padding: z.number().int().min(0).max(99).optional(),
     bias: z.boolean().optional(),
     frozen: z.boolean().optional(),
+    init: z.enum(['default', 'xavier', 'kaiming', 'small-normal']).optional(),
+    transposed: z.boolean().optional(),
   }),
   z.object({
     kind: z.literal('batchnorm'),
@@ -38,6 +40,26 @@ const layerSchema = z.discriminatedUnion('kind', [
     padding: z.number().int().min(0).max(49).optional(),
     frozen: z.boolean().optional(),
   }),
+  z.object({
+    kind: z.literal('reshape'),
+    channels: z.number().int().positive().max(65_536),
+    height: extent,
+    width: extent,
+    frozen: z.boolean().optional(),
+  }),
+  z.object({
+    kind: z.literal('averagepool'),
+    height: extent,
+    width: extent,
+    frozen: z.boolean().optional(),
+  }),
+  z.object({
+    kind: z.literal('dropout'),
+    probability: z.number().min(0).lt(1).optional(),
+    frozen: z.boolean().optional(),
+  }),
+  z.object({ kind: z.literal('nearest'), frozen: z.boolean().optional() }),
+  z.object({ kind: z.literal('sigmoid'), frozen: z.boolean().optional() }),
 ]);
 
 const numbers = z.array(z.number()).min(1).max(3);
@@ -83,6 +105,21 @@ const metadataSchema = z.object({
   objective: z.object({ pixelwise: z.boolean() }),
   /** Names of test images that were trained on (semi-supervised): evaluating on them is not honest. */
   trainedOn: z.array(z.string()).optional(),
+  /** Absent: FCDD. */
+  method: z
+    .object({
+      name: z.enum(['hsc', 'ae', 'dsvdd', 'classify']),
+      /** dsvdd: what outputs are compared with. */
+      centre: z
+        .array(z.number())
+        .max(1 << 20)
+        .optional(),
+      /** Extent of the Gaussian that blurs heatmaps, in pixels. */
+      blur: z.number().int().min(0).max(65_535).optional(),
+      /** classify: names, in the order of the outputs. */
+      classes: z.array(z.string()).max(256).optional(),
+    })
+    .optional(),
   /** σ of the Gaussian upsampling, in pixels of the network's input. */
   sigma: z.number().positive(),
   /** Quantile that the heatmap scale was taken at. */
@@ -110,13 +147,15 @@ const metadataSchema = z.object({
  * Pipeline of a model file: without the random stages, which inference does not have. With
  * exactOptionalPropertyTypes a parsed optional may be undefined, so the type is written by hand.
  */
-export interface ModelMetadata extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline' | 'start'> {
+export interface ModelMetadata
+  extends Omit<z.infer<typeof metadataSchema>, 'layers' | 'pipeline' | 'start' | 'method'> {
   start?: {
     weights: { sha256: string; bn: string } | null;
     freezeUntil?: string;
     frozenBn?: string;
   };
   layers: Layer[];
+  method?: { name: Exclude<Method, 'fcdd'>; centre?: number[]; blur?: number; classes?: string[] };
   pipeline: {
     height: number;
     width: number;

@@ -250,6 +250,11 @@ const title = (node: GraphNode): string => (node.name ? `${node.op} "${node.name
 
 function describe(layer: Layer): string {
   if (layer.kind === 'conv') return `Conv (${layer.kernel}×${layer.kernel}, ${layer.filters} filters)`;
-  const names = { batchnorm: 'BatchNormalization', relu: 'Relu', lrelu: 'LeakyRelu', maxpool: 'MaxPool' };
-  return names[layer.kind];
+  const names: Partial<Record<Layer['kind'], string>> = {
+    batchnorm: 'BatchNormalization',
+    relu: 'Relu',
+    lrelu: 'LeakyRelu',
+    maxpool: 'MaxPool',
+  };
+  return names[layer.kind] ?? layer.kind;
 }

@@ -3,13 +3,15 @@ import { rename, unlink } from 'node:fs/promises';
 import { FcddError } from '../errors.js';
 import { diskError, writeFileAtomic } from '../files.js';
 import { readModel } from '../models/index.js';
-import { type ExportDescription, type ExportOptions, exportOnnx } from './export.js';
+import { type ExportDescription, type ExportOptions, exportBackbone, exportOnnx } from './export.js';
 import { type Verification, verifyExport } from './export-verify.js';
 
 export interface ExportResult {
   bytes: number;
   description: ExportDescription;
-  /** Null when it was not asked for. */
+  /** An image is anomalous when its score is above it; null without one. */
+  threshold: number | null;
+  /** Null when it was not asked for, and for a classifier's convolutions, which `weights import` verifies. */
   verification: Verification | null;
 }
 
@@ -25,11 +27,20 @@ export async function exportOnnxFile(
   options: ExportOptions & { verify?: boolean } = {},
 ): Promise<ExportResult> {
   const { verify = true, ...rest } = options;
-  const { file, description } = exportOnnx(await readModel(model), rest);
+  const read = await readModel(model);
+  const method = read.metadata.method?.name;
+  if (method !== undefined && method !== 'classify') {
+    throw new FcddError(
+      'FCDD_BAD_MODEL',
+      `${model} was trained with --method ${method}: only FCDD is exported`,
+    );
+  }
+  const { file, description } = method === 'classify' ? exportBackbone(read) : exportOnnx(read, rest);
+  const threshold = read.metadata.calibration?.threshold ?? null;
   const bytes = file.reduce((sum, piece) => sum + piece.length, 0);
-  if (!verify) {
+  if (!verify || method === 'classify') {
     await writeFileAtomic(out, file);
-    return { bytes, description, verification: null };
+    return { bytes, description, threshold, verification: null };
   }
   const unchecked = `${out}.${process.pid}.unchecked`;
   await writeFileAtomic(unchecked, file);
@@ -39,7 +50,7 @@ export async function exportOnnxFile(
     await rename(unchecked, out).catch((cause: unknown) => {
       throw diskError(out, cause);
     });
-    return { bytes, description, verification };
+    return { bytes, description, threshold, verification };
   } catch (error) {
     await unlink(unchecked).catch(() => {});
     throw error;

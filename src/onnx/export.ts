@@ -9,6 +9,7 @@ import type { ModelFile, ModelMetadata, Tensor } from '../models/index.js';
 import { packageVersion } from '../training/versions.js';
 import { inputStages, meanOf, storedExtent } from './export-input.js';
 import { type ElementType, elementTypes, GraphBuilder } from './nodes.js';
+import { writeChain } from './write-chain.js';
 
 export interface ExportOptions {
   /** 13…21, default 13. */
@@ -25,6 +26,8 @@ export const opsets = { least: 13, most: 21 } as const;
 
 /** What the file says about its input, also in its metadata. */
 export interface ExportDescription {
+  /** The input, for people. */
+  input: string;
   /** Size of the picture; null: any. */
   height: number | null;
   width: number | null;
@@ -80,6 +83,33 @@ export function exportOnnx(
   return { file, description };
 }
 
+const pictureInput =
+  'image: uint8, RGB, batch × height × width × 3 (rows as sharp and OpenCV give them, channels R G B)';
+
+/**
+ * The convolutions of a classifier, with their batch normalisations, from normalised pixels on: a backbone to import as
+ * weights, here or elsewhere.
+ */
+export function exportBackbone({ metadata, tensors }: ModelFile): {
+  file: readonly Uint8Array[];
+  description: ExportDescription;
+} {
+  const { layers, input } = metadata;
+  const end = layers.findIndex(({ kind }) => kind === 'averagepool');
+  const backbone = layers.slice(0, end < 0 ? layers.length : end);
+  const names = new Set(backbone.flatMap((layer) => ('name' in layer ? [layer.name] : [])));
+  const kept = [...tensors].filter(([name]) => names.has(name.slice(0, name.lastIndexOf('.'))));
+  return {
+    file: writeChain(backbone, new Map(kept), input),
+    description: {
+      input: `image: float32, normalised, 1 × ${input.channels} × ${input.height} × ${input.width}`,
+      height: input.height,
+      width: input.width,
+      resize: 'the file holds the convolutions alone, for fcdd-native weights import',
+    },
+  };
+}
+
 function describeInput(metadata: ModelMetadata, dynamic: boolean): ExportDescription {
   const { stored, pipeline } = metadata;
   const then = pipeline.resize
@@ -91,10 +121,11 @@ function describeInput(metadata: ModelMetadata, dynamic: boolean): ExportDescrip
     stored.fit === 'short-side' ? `short side ${stored.height}` : `${stored.height}×${stored.width}`;
   if (dynamic) {
     const resize = `inside the graph: to ${target} (${stored.interpolation})${then}`;
-    return { height: null, width: null, resize };
+    return { input: pictureInput, height: null, width: null, resize };
   }
   const { height, width } = storedExtent(metadata);
   return {
+    input: pictureInput,
     height,
     width,
     resize: `the picture must be brought to ${height}×${width} (${stored.interpolation}) before${then === '' ? '' : `; inside the graph${then.replace(', then', ':')}`}`,
@@ -153,6 +184,8 @@ function networkNodes(
       x = graph.node('Relu', [x]);
     } else if (layer.kind === 'lrelu') {
       x = graph.node('LeakyRelu', [x], { alpha: { float: layer.slope ?? 0.01 } });
+    } else if (layer.kind !== 'maxpool') {
+      throw new FcddError('FCDD_BAD_MODEL', `a layer of kind ${layer.kind} cannot be exported`);
     } else {
       const { kernel, stride = kernel, padding = 0 } = layer;
       x = graph.node('MaxPool', [x], window(kernel, stride, padding));
@@ -234,8 +267,7 @@ function properties(
 ): Record<string, string> {
   const { calibration, heatmapScale } = metadata;
   return {
-    input:
-      'image: uint8, RGB, batch × height × width × 3 (rows as sharp and OpenCV give them, channels R G B)',
+    input: description.input,
     resize: description.resize,
     threshold: calibration ? String(calibration.threshold) : '',
     threshold_rule: calibration?.rule ?? 'the model has no threshold',

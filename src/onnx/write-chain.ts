@@ -1,4 +1,5 @@
 import type { InputShape, Layer } from '../engine/types.js';
+import { FcddError } from '../errors.js';
 import type { Tensor } from '../models/safetensors.js';
 import { WireWriter } from './proto.js';
 
@@ -50,6 +51,8 @@ function node(layer: Layer, input: string, output: string): WireWriter {
       const { kernel, stride = kernel, padding = 0 } = layer;
       return nodeProto('MaxPool', [input], output, windowOf(kernel, stride, padding));
     }
+    default:
+      throw new FcddError('FCDD_BAD_MODEL', `a layer of kind ${layer.kind} cannot be written as ONNX`);
   }
 }
 

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { trainingDefaults } from '../data/index.js';
 import type { TrainingDefaults } from '../data/types.js';
+import type { Method } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import type { WeightsInfo } from '../weights/types.js';
 import { runLayers } from './layers.js';
+import { isBaseline, learnsNormalOnly, methods } from './methods.js';
 import { defaultModel, defaultWeights } from './weights-default.js';
 
 /**
@@ -53,6 +55,8 @@ export const trainOptionsSchema = z
     freezeUntil: z.string().min(1),
     /** fixed: the frozen layers have their batch normalisation folded in, instead of living on batch statistics. */
     frozenBn: z.enum(['live', 'fixed']),
+    /** FCDD, a baseline of the paper (hsc, ae, dsvdd), or a classifier of the data set's classes. */
+    method: z.enum(methods),
     objective: z.enum(['auto', 'sample', 'pixel']),
     preprocessing: z.enum(['lcnaug1', 'aug1']),
     resize: z.enum(['nearest', 'area']),
@@ -99,6 +103,7 @@ export interface RunConfig extends TrainOptions {
   confettiColour: 'auto' | 'rgb' | 'grey';
   model: string;
   bias: boolean;
+  method: Method;
   objective: 'auto' | 'sample' | 'pixel';
   preprocessing: TrainingDefaults['preprocessing'];
   epochs: number;
@@ -134,30 +139,44 @@ export function resolveConfig(
   const dataset = pick(checked.dataset, 'demo');
   const defaults = trainingDefaults(dataset);
   const notes: string[] = [];
-  const model = checked.model ?? defaultModel(defaults.model, checked, cached, notes);
-  const weights = checked.weights ?? defaultWeights(model, checked, cached);
-  const optimizer = pick(checked.optimizer, defaults.optimizer);
+  const method = pick(checked.method, 'fcdd');
+  // The baselines have networks of their own, which start from random values.
+  const usable = isBaseline(method) ? [] : cached;
+  const model = checked.model ?? defaultModel(defaults.model, checked, usable, notes);
+  const weights = isBaseline(method)
+    ? checked.weights
+    : (checked.weights ?? defaultWeights(model, checked, cached));
+  // Deep SVDD's loss is a sum over outputs: FCDD's SGD would diverge, so it has its own paper's optimiser.
+  const optimizer = pick(checked.optimizer, method === 'dsvdd' ? 'adam' : defaults.optimizer);
+  const normalOnly = learnsNormalOnly(method) || method === 'classify';
   const config: RunConfig = {
     ...checked,
     dataset,
     model,
     ...(weights === undefined ? {} : { weights }),
     optimizer,
-    supervise: pick(checked.supervise, checked.oe === undefined ? defaults.supervise : 'noise'),
+    method,
+    supervise: pick(
+      checked.supervise,
+      normalOnly ? 'unsupervised' : checked.oe === undefined ? defaults.supervise : 'noise',
+    ),
     noise: pick(checked.noise, checked.oe === undefined ? defaults.noise : 'oe'),
     offline: pick(checked.offline, false),
     confettiColour: pick(checked.confettiColour, 'auto'),
-    bias: pick(checked.bias, true),
+    bias: pick(checked.bias, method !== 'dsvdd'),
     objective: pick(checked.objective, 'auto'),
     preprocessing: pick(checked.preprocessing, defaults.preprocessing),
     epochs: pick(checked.epochs, defaults.epochs),
     batchSize: pick(checked.batchSize, defaults.batch),
-    lr: pick(checked.lr, defaultRate(optimizer, defaults)),
+    lr: pick(
+      checked.lr,
+      method === 'dsvdd' && optimizer === 'adam' ? DSVDD_RATE : defaultRate(optimizer, defaults),
+    ),
     weightDecay: pick(checked.weightDecay, defaults.weightDecay),
     schedule: pick(checked.schedule, defaults.schedule),
     sigma: pick(checked.sigma, defaults.sigma),
     quantile: pick(checked.quantile, defaults.quantile),
-    holdOut: pick(checked.holdOut, defaults.holdOut),
+    holdOut: method === 'classify' ? 0 : pick(checked.holdOut, defaults.holdOut),
     falseAlarmRate: pick(checked.falseAlarmRate, 0.05),
     seed: pick(checked.seed, 0),
     device: pick(checked.device, 'auto'),
@@ -165,6 +184,7 @@ export function resolveConfig(
     select: pick(checked.select, 'last'),
     saveMaps: pick(checked.saveMaps, false),
   };
+  checkMethod(config);
   checkSupervision(config);
   checkProtocol(config);
   runLayers(config); // refuses what cannot be frozen
@@ -181,6 +201,9 @@ export function checkOptions(options: unknown): TrainOptions {
     hint: 'fcdd-native train --help lists the options',
   });
 }
+
+/** Ruff et al., "Deep one-class classification", ICML 2018, section 4. */
+const DSVDD_RATE = 1e-4;
 
 /** A learning rate belongs to its optimiser: a user who changes one gets the usual rate of the other. */
 function defaultRate(optimizer: 'sgd' | 'adam', defaults: TrainingDefaults): number {
@@ -212,6 +235,28 @@ export const isRealAnomalies = (noise: string): boolean => (realNoises as readon
 /** Whether a run trains on labelled anomalies of its own data set. */
 export const trainsOnAnomalies = (config: RunConfig): boolean =>
   config.supervise === 'other' || (config.supervise === 'noise' && isRealAnomalies(config.noise));
+
+/** A method that cannot use an option refuses it. */
+function checkMethod(config: RunConfig): void {
+  const { method, supervise, bias, objective } = config;
+  const refuse = (what: string, hint: string): never => {
+    throw new FcddError('FCDD_INVALID_ARGUMENT', `--method ${method} ${what}`, { hint });
+  };
+  if (method === 'fcdd') return;
+  if (objective === 'pixel') refuse('has no loss per pixel', 'leave --objective out');
+  if (isBaseline(method) && config.weights !== undefined && config.weights !== 'random')
+    refuse('has a network of its own, which starts from random values', 'leave --weights out');
+  if (isBaseline(method) && (config.freezeUntil !== undefined || config.frozenBn !== undefined))
+    refuse('has a network of its own', 'leave --freeze-until and --frozen-bn out');
+  if (method === 'classify' && config.select === 'best')
+    refuse('has no anomaly score to choose an epoch by', 'leave --select out');
+  if (method === 'classify' && supervise !== 'unsupervised')
+    refuse('learns from labels, not from anomalies', 'leave --supervise out');
+  if (learnsNormalOnly(method) && supervise !== 'unsupervised')
+    refuse('is trained on normal images alone', 'leave --supervise out, or use --method hsc');
+  if (method === 'dsvdd' && bias)
+    refuse('must not have biases: they could map everything to its centre', 'leave --bias out');
+}
 
 /** Options that contradict each other are an error, never one of them silently ignored. */
 function checkSupervision(config: RunConfig): void {

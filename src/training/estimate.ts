@@ -24,9 +24,9 @@ export async function estimateRun(run: PreparedRun): Promise<Estimate> {
   const { channels, height, width } = network.input;
   const count = Math.min(config.batchSize, 8);
   const pixels = new Float32Array(count * height * width * channels);
-  await network.infer(pixels);
+  await network.infer(pixels, run.scoring);
   const began = performance.now();
-  await network.infer(pixels);
+  await network.infer(pixels, run.scoring);
   const secondsPerImage = (performance.now() - began) / 1000 / count;
   return { memoryBytes, samples, seconds: 3 * secondsPerImage * samples };
 }

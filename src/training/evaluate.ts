@@ -3,6 +3,7 @@ import type { DataSet, OpenOptions } from '../data/types.js';
 import { loadModel } from '../detector.js';
 import { FcddError } from '../errors.js';
 import { type Metrics, testFigures, verdicts } from './figures.js';
+import { scoringOfModel } from './methods.js';
 import { type Scored, scoreImages } from './scoring.js';
 import { openRunDevice, type RunDeviceOptions } from './train.js';
 
@@ -42,6 +43,7 @@ export async function evaluate(
   using device = openRunDevice(options, hooks.onNote ?? (() => {}));
   using loaded = await loadModel(model, device);
   const { metadata, network } = loaded;
+  const scoring = scoringOfModel(model, metadata);
   const name = options.dataset ?? metadata.dataset;
   const open: OpenOptions = {
     seed: 0,
@@ -73,6 +75,7 @@ export async function evaluate(
   const scored = await scoreImages(device, network, dataset.test.images, metadata.pipeline, {
     sigma: metadata.sigma,
     maps: true,
+    scoring,
     ...(hooks.signal ? { signal: hooks.signal } : {}),
     ...(hooks.onProgress ? { onProgress: hooks.onProgress } : {}),
   });

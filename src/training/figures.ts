@@ -21,6 +21,8 @@ export interface Metrics {
   withoutOe?: { sample: SampleMetrics; pixel: PixelMetrics; removed: number };
   /** Held-out normal images against the same with synthetic anomalies: never mixed up with test figures. */
   synthetic: SyntheticFigures | null;
+  /** Of a classifier on the test images; absent for detectors. */
+  accuracy?: Accuracy;
   threshold: Calibration | null;
   /** Of the test images at that threshold; null without one of them. */
   verdicts: { falseAlarms: number; normal: number; detected: number; anomalous: number } | null;
@@ -29,6 +31,12 @@ export interface Metrics {
   /** Test figures of the epochs asked for with --evaluate-at. */
   evaluations: EpochFigures[];
   warnings: string[];
+}
+
+export interface Accuracy {
+  all: number;
+  n: number;
+  perClass: Record<string, { accuracy: number; n: number }>;
 }
 
 export interface EpochFigures {

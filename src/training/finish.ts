@@ -6,7 +6,8 @@ import { rocAuc } from '../evaluation/roc.js';
 import { sortedSummary } from '../evaluation/threshold.js';
 import { type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
 import { heatmapScale } from '../reports/normalise.js';
-import { captureCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { accuracyOf } from './accuracy.js';
+import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
 import {
   calibration,
   type EpochFigures,
@@ -19,7 +20,7 @@ import type { Standing } from './loop.js';
 import type { PreparedRun } from './prepare.js';
 import { writeReport } from './report.js';
 import { runFiles, writeJson } from './run-folder.js';
-import { mapOf, type Scored, scoredSubset, scoreImages } from './scoring.js';
+import { pictureMapOf, type Scored, scoredSubset, scoreImages } from './scoring.js';
 import { restoreTensors, selectedOf } from './selection.js';
 import { scoreSynthetic } from './synthetic.js';
 import type { TrainHooks } from './train.js';
@@ -40,10 +41,12 @@ export async function finishRun(
   hooks: TrainHooks,
 ): Promise<Metrics> {
   const { config, dataset, network, pipelines } = run;
+  if (run.classes) return finishClassifier(run, device, position, out, hooks);
   const score = (images: typeof run.held.images): Promise<Scored> =>
     scoreImages(device, network, images, pipelines.test, {
       sigma: config.sigma,
       maps: true,
+      scoring: run.scoring,
       ...(hooks.signal ? { signal: hooks.signal } : {}),
       onProgress: (done, total) => hooks.onStage?.('evaluate', done, total),
     });
@@ -109,6 +112,63 @@ function withoutTrainedOn(run: PreparedRun, scored: Scored | null): Pick<Metrics
   return { withoutOe: { ...figures, removed: test.records.length - kept.length } };
 }
 
+/** The same for a classifier: accuracy instead of scores, and a model that other runs may start from. */
+async function finishClassifier(
+  run: PreparedRun,
+  device: Device,
+  position: Position,
+  out: string,
+  hooks: TrainHooks,
+): Promise<Metrics> {
+  const { dataset, config, network } = run;
+  const none = testFigures(null, 'a classifier has no anomaly score', null);
+  const accuracy = await accuracyOf(run, device, (done, total) => hooks.onStage?.('evaluate', done, total));
+  const metrics: Metrics = {
+    dataset: dataset.name,
+    class: dataset.className,
+    model: config.model,
+    ...none,
+    synthetic: null,
+    ...(accuracy ? { accuracy } : {}),
+    threshold: null,
+    verdicts: null,
+    baselines: null,
+    evaluations: position.evaluations as EpochFigures[],
+    warnings: dataset.warnings,
+  };
+  const empty: Scored = {
+    scores: new Float64Array(0),
+    maps: new Float32Array(0),
+    pictures: new Float32Array(0),
+    ...run.network.input,
+  };
+  await writeModel(join(out, runFiles.model), {
+    metadata: modelMetadata(run, empty, null, null),
+    tensors: await modelTensors(network),
+  });
+  await writeReport({ run, out, position, metrics, scored: null });
+  await writeJson(out, runFiles.metrics, metrics);
+  position.finished = true;
+  const checkpoint = await captureCheckpoint(network, run.trainer, position, null);
+  await writeCheckpoint(join(out, runFiles.checkpoint), checkpoint, device.info.realBytes);
+  hooks.onStage?.('report', 1, 1);
+  return metrics;
+}
+
+/** What makes the scores of a baseline; nothing for FCDD. */
+function methodMetadata({ config, scoring, classes }: PreparedRun): Pick<ModelMetadata, 'method'> {
+  if (config.method === 'fcdd') return {};
+  const { centre, blur } = scoring;
+  return {
+    method: {
+      name: config.method,
+      ...(centre ? { centre } : {}),
+      ...(blur === undefined ? {} : { blur }),
+      ...(classes ? { classes } : {}),
+    },
+  };
+}
+
 /**
  * The range of values that heatmaps of single images are painted with: from held-out normal images (training ones
  * where none were held out) and synthetic anomalous ones, never from the image itself, so that a good image stays blue.
@@ -120,7 +180,7 @@ function scaleOf(
   seed: number,
 ): { min: number; max: number } {
   const maps = [normal, ...(synthetic ? [synthetic] : [])].flatMap((scored, label) =>
-    Array.from(scored.scores, (_, index) => ({ map: mapOf(scored, index), label: label as 0 | 1 })),
+    Array.from(scored.scores, (_, index) => ({ map: pictureMapOf(scored, index), label: label as 0 | 1 })),
   );
   return heatmapScale(maps, { quantile, seed });
 }
@@ -163,13 +223,14 @@ function modelMetadata(
     },
     objective: { pixelwise: run.pixelwise },
     ...(config.oeFiles === undefined ? {} : { trainedOn: config.oeFiles }),
+    ...methodMetadata(run),
     sigma: config.sigma,
     quantile: config.quantile,
     heatmapScale: heatmap,
     calibration: threshold && {
       ...threshold,
       scores: sortedSummary(held.scores),
-      pixelQuantiles: sortedSummary(held.maps, 1001),
+      pixelQuantiles: sortedSummary(held.pictures, 1001),
     },
   };
 }
@@ -199,6 +260,7 @@ async function baselineFigures(
   const scored = await scoreImages(device, untrained, dataset.test.images, pipelines.test, {
     sigma: config.sigma,
     maps: false,
+    scoring: run.scoring,
   });
   const labels = dataset.test.records.map((record) => record.label);
   const figures: Record<string, number | null> = {};

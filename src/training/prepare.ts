@@ -21,12 +21,13 @@ import type {
   StoredImages,
   Supervision,
   Trainer,
+  TrainerOptions,
 } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { heldOut } from '../evaluation/threshold.js';
 import { architecture } from '../models/index.js';
 import { isSynthetic, type RunConfig, trainsOnAnomalies } from './config.js';
-import { runLayers } from './layers.js';
+import { centreOf, layersOf, type Scoring, scoringOf, withClasses } from './methods.js';
 import { initialiseNetwork, openRunWeights, type RunWeights } from './weights.js';
 
 /** Everything a run needs before its first step: data on the device, constants, network, trainer. */
@@ -47,6 +48,10 @@ export interface PreparedRun extends Disposable {
   pipelines: { train: Pipeline; test: Pipeline };
   supervision: Supervision;
   pixelwise: boolean;
+  /** How scores and heatmaps are made, by the method. */
+  scoring: Scoring;
+  /** Of the method classify, in the order of the network's outputs. */
+  classes: string[] | null;
   network: Network;
   /** What the network started from; null: random values. */
   weights: RunWeights | null;
@@ -77,10 +82,16 @@ export async function openRunData(
     open.referencePreprocessing = config.referencePreprocessing;
   if (config.bitRange !== undefined) open.bitRange = config.bitRange;
   if (only !== undefined) open.only = only;
-  open.anomalies = trainsOnAnomalies(config);
+  open.anomalies = trainsOnAnomalies(config) || config.method === 'classify';
   if (options.onWarning) open.onWarning = options.onWarning;
   if (options.onLoad) open.onProgress = options.onLoad;
   return openDataSet(config.dataset, open);
+}
+
+/** The data set as a run of this configuration tests on it. */
+export async function openTestData(config: RunConfig, options: PrepareOptions): Promise<DataSet> {
+  if (!trainsOnAnomalies(config)) return openRunData(config, options, 'test');
+  return withDrawnAnomalies(await openRunData(config, options), config, options).dataset;
 }
 
 /** @throws FcddError for anything that does not fit: data, options, weights, memory */
@@ -92,7 +103,8 @@ export async function prepareRun(
   const weights = await openRunWeights(given);
   const pinned = weights ? { ...given, weightsSha256: weights.info.sha256 } : given;
   const drawn = withDrawnAnomalies(await openRunData(pinned, options), pinned, options);
-  const { dataset } = drawn;
+  const { classes, dataset } =
+    pinned.method === 'classify' ? withClasses(drawn.dataset) : { classes: null, dataset: drawn.dataset };
   const config = withExposureLimit(drawn.config, dataset, options);
   refuseHeldOut(dataset, config);
   const { training, held, foreground } = withObjects(splitHeldOut(dataset, config), config, options);
@@ -114,14 +126,16 @@ export async function prepareRun(
       train: withConstants(neutral.train, config.preprocessing, normalisation),
       test: withConstants(neutral.test, config.preprocessing, normalisation),
     };
-    const network = keep(createNetwork(config, device, pipelines.train));
+    const network = keep(createNetwork(config, device, pipelines.train, classes));
     await initialiseNetwork(network, config.seed, weights);
+    const scoring = scoringOf(config.method, network.layers, network.input);
+    if (config.method === 'dsvdd') scoring.centre = await centreOf(network, images, pipelines.test);
     const supervision = supervisionOf(config, dataset);
     const pixelwise = isPixelwise(config, dataset);
     const trainer = keep(
       network.createTrainer({
         batch: config.batchSize,
-        objective: { pixelwise, sigma: config.sigma },
+        objective: objectiveOf(config, scoring, pixelwise),
         optimiser: { kind: config.optimizer, weightDecay: config.weightDecay },
         seed: config.seed,
         images,
@@ -146,6 +160,8 @@ export async function prepareRun(
       pipelines,
       supervision,
       pixelwise,
+      scoring,
+      classes,
       network,
       weights,
       trainer,
@@ -313,7 +329,12 @@ async function constantsOf(
   return { mean, std, lcnMin, lcnMax };
 }
 
-function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): Network {
+function createNetwork(
+  config: RunConfig,
+  device: Device,
+  pipeline: Pipeline,
+  classes: readonly string[] | null,
+): Network {
   const net = architecture(config.model);
   if (!net.channels.includes(pipeline.channels)) {
     throw new FcddError(
@@ -325,7 +346,18 @@ function createNetwork(config: RunConfig, device: Device, pipeline: Pipeline): N
     );
   }
   const { channels, height, width } = pipeline;
-  return device.createNetwork(runLayers(config), { channels, height, width });
+  const input = { channels, height, width };
+  return device.createNetwork(layersOf(config, input, classes), input);
+}
+
+/** What the trainer minimises. */
+export function objectiveOf(
+  { method, sigma }: RunConfig,
+  { centre }: Scoring,
+  pixelwise: boolean,
+): TrainerOptions['objective'] {
+  if (method === 'fcdd') return { pixelwise, sigma };
+  return { pixelwise: false, method, ...(centre ? { centre } : {}) };
 }
 
 function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
@@ -343,6 +375,7 @@ function supervisionOf(config: RunConfig, dataset: DataSet): Supervision {
 
 /** Pixel-wise whenever the setting supplies masks (paper section 3.1, equation 3), sample-wise otherwise. */
 function isPixelwise(config: RunConfig, dataset: DataSet): boolean {
+  if (config.method !== 'fcdd') return false;
   if (config.objective !== 'auto') return config.objective === 'pixel';
   const masks = config.supervise === 'malformed-normal-gt' || config.noise === 'mvtec-gt';
   return dataset.pixelwise || masks;
@@ -367,7 +400,7 @@ const notMethod = new Set([
 
 function fingerprint(config: RunConfig, images: StoredImages, exposure: StoredImages | undefined): string {
   const method = Object.entries(config)
-    .filter(([key]) => !notMethod.has(key))
+    .filter(([key, value]) => !notMethod.has(key) && !(key === 'method' && value === 'fcdd')) // older runs
     .sort(([a], [b]) => (a < b ? -1 : 1));
   const hash = createHash('sha256').update(JSON.stringify(method));
   for (const store of [images, exposure]) {

@@ -16,7 +16,7 @@ import { duration } from './estimate.js';
 import type { Metrics } from './figures.js';
 import type { PreparedRun } from './prepare.js';
 import { makeFolder, runFiles } from './run-folder.js';
-import { mapOf, type Scored } from './scoring.js';
+import { pictureMapOf, type Scored } from './scoring.js';
 
 export interface ReportInput {
   run: PreparedRun;
@@ -27,12 +27,26 @@ export interface ReportInput {
   scored: Scored | null;
 }
 
-const summaryOf = (dataset: DataSet, trained: number, held: number): string =>
-  dataset.nominalLabel === 1
-    ? `FCDD trained with swapped labels: ${trained} images of '${dataset.className}' are pushed up, outlier exposure down. Scores and heatmaps rate '${dataset.className}', which counts as anomalous: see the most anomalous ones for what the network looks at.`
-    : held > 0
-      ? `FCDD trained on ${trained} normal images, ${held} held out for the threshold.`
-      : `FCDD trained on all ${trained} normal images; none were held out, so there is no threshold.`;
+const methodNames = {
+  fcdd: 'FCDD',
+  hsc: 'Hypersphere classification',
+  ae: 'Autoencoder',
+  dsvdd: 'Deep SVDD',
+  classify: 'Classifier',
+} as const;
+
+function summaryOf(run: PreparedRun): string {
+  const name = methodNames[run.config.method];
+  const [trained, held] = [run.training.records.length, run.held.records.length];
+  if (run.classes) return `${name} trained on ${trained} images of ${run.classes.length} classes.`;
+  if (run.dataset.nominalLabel === 1) {
+    const { className } = run.dataset;
+    return `${name} trained with swapped labels: ${trained} images of '${className}' are pushed up, outlier exposure down. Scores and heatmaps rate '${className}', which counts as anomalous: see the most anomalous ones for what the network looks at.`;
+  }
+  return held > 0
+    ? `${name} trained on ${trained} normal images, ${held} held out for the threshold.`
+    : `${name} trained on all ${trained} normal images; none were held out, so there is no threshold.`;
+}
 
 /** Writes what people look at: tables, plots, pictures, and the page that shows them. */
 export async function writeReport(input: ReportInput): Promise<void> {
@@ -66,10 +80,10 @@ async function writePreview(run: PreparedRun, write: Write): Promise<ReportPictu
   const { supervise, noise, onObject } = run.config;
   const place = onObject ? ', on the object alone' : '';
   const description =
-      (supervise === 'unsupervised'
-        ? 'normal images alone'
-        : `supervision ${supervise}, noise ${noise}${place}${markedShare(labels, masks)}`) +
-      (run.dataset.nominalLabel === 1 ? '; labels swapped' : '');
+    (supervise === 'unsupervised'
+      ? 'normal images alone'
+      : `supervision ${supervise}, noise ${noise}${place}${markedShare(labels, masks)}`) +
+    (run.dataset.nominalLabel === 1 ? '; labels swapped' : '');
   const png = await renderPreview(
     { count, height, width, channels: channels as 1 | 3, bytes, labels, masks: run.pixelwise ? masks : null },
     description,
@@ -112,7 +126,7 @@ async function writeSheets(input: ReportInput, scored: Scored, write: Write): Pr
       records: test.records,
       scores: scored.scores,
       pixels: (index) => storedPicture(run.dataset, index),
-      map: (index) => ({ data: mapOf(scored, index), height: scored.height, width: scored.width }),
+      map: (index) => ({ data: pictureMapOf(scored, index), height: scored.height, width: scored.width }),
       mask: (index) => test.masks?.[index] ?? null,
     },
     {
@@ -131,7 +145,7 @@ async function writeSheets(input: ReportInput, scored: Scored, write: Write): Pr
 }
 
 /** A test image as it lies in the store. */
-function storedPicture(dataset: DataSet, index: number): Picture {
+export function storedPicture(dataset: DataSet, index: number): Picture {
   const { images } = dataset.test!;
   const { pixels, height, width } = images.images[index]!;
   const { channels } = images;
@@ -193,7 +207,7 @@ function page(
   const { height, width, channels } = network.input;
   return renderReport({
     title: `${dataset.name}: ${dataset.className}`,
-    summary: summaryOf(dataset, run.training.records.length, run.held.records.length),
+    summary: summaryOf(run),
     facts: [
       [
         'data set',
@@ -204,6 +218,8 @@ function page(
       ['network', `${config.model}, input ${height}×${width}×${channels}`],
       ['supervision', supervisionText(config)],
       ...(metrics.selected ? [['epoch of the model', selectedText(metrics)] as const] : []),
+      ...(config.method === 'fcdd' ? [] : [['method', methodNames[config.method]] as const]),
+      ...(metrics.accuracy ? [['test accuracy', metrics.accuracy.all.toFixed(4)] as const] : []),
       ['loss', run.pixelwise ? 'per pixel' : 'per image'],
       ['optimiser', `${config.optimizer}, learning rate ${config.lr}, weight decay ${config.weightDecay}`],
       ['training', `${position.epoch} epochs, batch ${config.batchSize}, ${duration(seconds)}`],

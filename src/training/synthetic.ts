@@ -2,8 +2,8 @@ import type { Device } from '../engine/types.js';
 import { PixelRoc } from '../evaluation/pixel-roc.js';
 import { rocAuc } from '../evaluation/roc.js';
 import { isSynthetic, type RunConfig, type SyntheticName } from './config.js';
-import type { PreparedRun } from './prepare.js';
-import type { Scored } from './scoring.js';
+import { objectiveOf, type PreparedRun } from './prepare.js';
+import { addMaps, emptyScored, type Scored } from './scoring.js';
 
 /** How well held-out normal images are told from the same images with synthetic anomalies. */
 export interface SyntheticFigures {
@@ -37,7 +37,7 @@ export async function scoreSynthetic(
   using store = device.createImageStore(run.held.images);
   using trainer = run.network.createTrainer({
     batch: 1,
-    objective: { pixelwise: run.pixelwise, sigma: run.config.sigma },
+    objective: objectiveOf(run.config, run.scoring, run.pixelwise),
     optimiser: { kind: 'sgd' },
     seed: run.config.seed,
     images: store,
@@ -53,14 +53,18 @@ export async function scoreSynthetic(
   });
   const { height, width } = run.network.input;
   const size = height * width;
-  const scored: Scored = { scores: new Float64Array(n), maps: new Float32Array(n * size), height, width };
+  const scored = emptyScored(n, height, width, { maps: true, scoring: run.scoring });
   const pixels = new PixelRoc();
   for (let index = 0; index < n; index++) {
     // Epoch 0 of a trainer of its own: the draws depend on the seed and the image's position alone.
     const made = await trainer.augment(0, index, 1);
-    const result = await run.network.infer(made.pixels, { sigma: run.config.sigma, maps: true });
+    const result = await run.network.infer(made.pixels, {
+      ...run.scoring,
+      sigma: run.config.sigma,
+      maps: true,
+    });
     scored.scores[index] = result.scores[0]!;
-    scored.maps.set(result.maps!, index * size);
+    addMaps(scored, index, result);
     pixels.add(
       scored.maps.subarray(index * size, (index + 1) * size),
       height,

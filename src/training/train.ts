@@ -216,6 +216,7 @@ async function evaluateEpoch(run: PreparedRun, device: Device, epoch: number) {
     ? await scoreImages(device, run.network, dataset.test.images, run.pipelines.test, {
         sigma: config.sigma,
         maps,
+        scoring: run.scoring,
       })
     : null;
   return epochFigures(epoch, testFigures(dataset.test, dataset.testMissing, scored));

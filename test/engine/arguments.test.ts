@@ -192,7 +192,11 @@ describe('stores and pipelines', () => {
       /foreground of image 0 .* only 0 and 1/,
     ],
     ['a mask of other values', store({ images: [{ ...image, mask: 0 }] }), /mask of image 0 .* only 0 and 1/],
-    ['a label', store({ images: [{ ...image, label: 2 }] }), /for images.images\[0\].label but received 2/],
+    [
+      'a label',
+      store({ images: [{ ...image, label: 256 }] }),
+      /for images.images\[0\].label but received 256/,
+    ],
     [
       'nothing',
       () => device.createImageStore(untyped(undefined)),

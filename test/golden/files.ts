@@ -42,6 +42,7 @@ export interface Tolerances {
   /** Of γ and β estimated from the images of the true statistics: ε is what is left out. */
   recoveredNorm: number;
   recoveredNormOtherImages: number;
+  baselineFloat32: number;
 }
 
 function readJson(url: URL): unknown {

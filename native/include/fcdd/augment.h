@@ -30,7 +30,7 @@ typedef struct FcddImage {
   uint64_t pixels;  // offset in the store's bytes
   uint64_t mask;    // offset, or FCDD_NO_MASK: the label everywhere, padding included
   int32_t height, width;
-  int32_t label;  // 0 normal, 1 anomalous
+  int32_t label;  // 0 normal, 1 anomalous; for FCDD_OBJECTIVE_CLASSIFY the class, up to 255
   int32_t pad_;
   uint64_t foreground;  // offset of height x width bytes, 1 where the object is, or FCDD_NO_MASK: everywhere.
                         // Read only by supervision with `on_object`

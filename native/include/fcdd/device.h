@@ -192,6 +192,54 @@ typedef struct FcddUpdate {
   FcddBuffer v;  // Adam's second moment (none for SGD)
 } FcddUpdate;
 
+// ---- steps of the paper's baselines; a device may decline them with FCDD_UNSUPPORTED --------------------
+
+// reshape: the values of an image in the order channel, row, column stay (PyTorch's view of N x C x H x W).
+// nearest: every pixel becomes 2 x 2. average_pool: adaptive, as PyTorch: cell i covers rows floor(i h / H)
+// to ceil((i+1) h / H). sigmoid: 1/(1+exp(-x)), equal shapes.
+typedef struct FcddShapeStep {
+  FcddShapeProblem p;
+  int32_t backward;     // 0: `from` is the input, `to` the output. 1: `from` the output's gradient, `to` the
+                        // input's
+  FcddBuffer from, to;  // different buffers
+  FcddBuffer x;         // sigmoid backward: the input, which may be `to` itself
+} FcddShapeStep;
+
+// to = from / (1 - p) where kept, 0 where dropped: forward and backward alike. Value i of the image at
+// position first+n of the epoch is dropped when its draw (fcdd/dropout.h) is below p.
+typedef struct FcddDropout {
+  int32_t batch;
+  uint64_t size;  // values of an image
+  double probability;
+  int32_t layer;  // which dropout of the network: each has draws of its own
+  uint64_t seed;
+  uint32_t epoch, first;
+  FcddBuffer from, to;  // may be the same
+} FcddDropout;
+
+// Loss of each sample and its gradient, for objectives other than FCDD's. z is N x size.
+// HSC: l = sqrt(|z|^2+1) - 1; a normal sample costs l, an anomalous one -log(1 - exp(-l) + 1e-31).
+// AE: mean of (z - target)^2. DSVDD: |z - target|^2, one target for all. CLASSIFY: cross-entropy of the
+// softmax over the `size` values, labels are class indices.
+typedef struct FcddObjectiveLoss {
+  int32_t objective;  // FcddObjective
+  int32_t batch;
+  uint64_t size;
+  double factor;  // of dz: 1/batch for the gradient of the mean, 1 for that of each sample's own loss
+  FcddBuffer z;
+  FcddBuffer target;  // AE: N x size; DSVDD: size
+  FcddBuffer labels;  // (opt) uint8, N; none: all 0
+  FcddBuffer losses;  // double, N
+  FcddBuffer dz;      // (opt) N x size
+  FcddBuffer report;  // (opt) double, 5, as in FcddLoss; with CLASSIFY every sample counts as normal
+} FcddObjectiveLoss;
+
+// One value per pixel. Without b: the sum over channels of |a|; with b: the mean over channels of (a-b)^2.
+typedef struct FcddChannelMap {
+  int32_t batch, height, width, channels;
+  FcddBuffer a, b /*opt*/, map;
+} FcddChannelMap;
+
 // ---- the table ---------------------------------------------------------------------------------------
 
 typedef struct FcddDeviceTable {
@@ -236,6 +284,14 @@ typedef struct FcddDeviceTable {
   FcddStatus (*score)(FcddDevice* device, const FcddScore* a);
   FcddStatus (*upsample)(FcddDevice* device, const FcddUpsample* a);
   FcddStatus (*update)(FcddDevice* device, const FcddUpdate* a);
+
+  FcddStatus (*reshape)(FcddDevice* device, const FcddShapeStep* a);
+  FcddStatus (*nearest)(FcddDevice* device, const FcddShapeStep* a);
+  FcddStatus (*average_pool)(FcddDevice* device, const FcddShapeStep* a);
+  FcddStatus (*sigmoid)(FcddDevice* device, const FcddShapeStep* a);
+  FcddStatus (*dropout)(FcddDevice* device, const FcddDropout* a);
+  FcddStatus (*objective_loss)(FcddDevice* device, const FcddObjectiveLoss* a);
+  FcddStatus (*channel_map)(FcddDevice* device, const FcddChannelMap* a);
 } FcddDeviceTable;
 
 // The two devices that are always there. A CUDA library exports fcdd_cuda_table with the same signature.

@@ -8,7 +8,25 @@
 
 namespace fcdd {
 
-enum class LayerKind { Conv, BatchNorm, Activation, MaxPool };
+enum class LayerKind {
+  Conv,
+  BatchNorm,
+  Activation,
+  MaxPool,
+  Reshape,
+  Nearest,
+  AveragePool,
+  Sigmoid,
+  Dropout
+};
+
+// How Network::initialise draws a convolution's weights.
+enum class Init {
+  Default,     // PyTorch's: uniform in +-1/sqrt(fan_in)
+  Xavier,      // uniform, gain of a leaky ReLU of slope 0.01
+  Kaiming,     // normal, fan out, gain of a ReLU; bias 0 (torchvision's convolutions)
+  SmallNormal  // normal, standard deviation 0.01; bias 0 (torchvision's fully connected layers)
+};
 
 // One layer. Only the fields of its kind are read.
 struct Layer {
@@ -19,6 +37,9 @@ struct Layer {
   int filters = 0;
   int kernel = 0, stride = 1, padding = 0;  // MaxPool too
   bool bias = true;
+  Init init = Init::Default;
+  // The layer stands for a transposed convolution of stride 1, whose bias PyTorch initialises by another fan.
+  bool transposed = false;
 
   // BatchNorm
   double eps = 1e-5, momentum = 0.1;
@@ -26,6 +47,13 @@ struct Layer {
 
   // Activation: x > 0 ? x : slope * x (ReLU: slope 0)
   double slope = 0;
+
+  // Reshape: the new shape, values in the order channel, row, column. AveragePool: height and width of the
+  // result (adaptive). Nearest doubles height and width.
+  int channels = 0, height = 0, width = 0;
+
+  // Dropout: in training only
+  double probability = 0.5;
 
   // No gradient for this layer's parameters. Frozen layers must form a prefix of the list; their batch
   // normalisation still uses (and updates) batch statistics in training (as the reference code does for

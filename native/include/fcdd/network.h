@@ -89,10 +89,20 @@ struct TensorInfo {
 struct InferOptions {
   double sigma = 0;  // of the Gaussian upsampling; 0: default_sigma
   bool low = false, maps = false;
+  // FcddObjective. Score and map are those of FCDD; HSC, DSVDD: the loss of a normal sample, and the sum over
+  // channels of its gradient's absolute value; AE: mean squared error, and its mean over channels. CLASSIFY
+  // has scores 0 and no maps.
+  int32_t objective = FCDD_OBJECTIVE_FCDD;
+  std::vector<double> centre{};  // DSVDD: one value per output
+  // Extent of the Gaussian of width sigma that blurs the maps of objectives other than FCDD; 0: none.
+  int blur = 0;
+  bool outputs = false;  // what the network says
 };
 struct InferResult {
   std::vector<double> scores;    // N
   std::vector<float> low, maps;  // N x u x v, N x H x W (empty unless asked for)
+  std::vector<float> blurred;    // N x H x W, with maps and blur
+  std::vector<float> outputs;    // N x values of the network's output, channels-last
 };
 
 class Trainer;
@@ -142,8 +152,10 @@ struct OptimiserOptions {
 
 struct TrainerOptions {
   int batch = 1;
-  bool pixelwise = false;
-  double sigma = 0;  // pixelwise; 0: default_sigma
+  int32_t objective = FCDD_OBJECTIVE_FCDD;
+  std::vector<double> centre{};  // DSVDD: one value per output
+  bool pixelwise = false;        // FCDD only
+  double sigma = 0;              // pixelwise; 0: default_sigma
   OptimiserOptions optimiser{};
   bool keep_activations = false;  // all of them survive a step, for last_activations(); costs memory
   // Bytes that the network's tensors, the training step and the input pipeline's workspace may take together
@@ -171,7 +183,7 @@ struct StepReport {
 struct Batch {
   int count;
   std::vector<double> pixels;   // N x H x W x C, normalised
-  std::vector<uint8_t> labels;  // N
+  std::vector<uint8_t> labels;  // N; 0 and 1, with CLASSIFY the class
   std::vector<uint8_t> masks;   // N x H x W, pixelwise only
 };
 

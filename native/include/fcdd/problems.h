@@ -53,6 +53,22 @@ typedef struct FcddUpsampleProblem {
   int32_t shift;  // floor(s), s the receptive field's centre
 } FcddUpsampleProblem;
 
+// A step that changes an image's shape (reshape, nearest, average_pool) or nothing but its values (sigmoid).
+typedef struct FcddShapeProblem {
+  int32_t batch;
+  int32_t in_height, in_width, in_channels;
+  int32_t height, width, channels;  // of the result
+} FcddShapeProblem;
+
+// What a network is trained for, and so what its score is.
+enum FcddObjective {
+  FCDD_OBJECTIVE_FCDD = 0,      // steps `loss` and `score`; the others: `objective_loss`
+  FCDD_OBJECTIVE_HSC = 1,       // hypersphere classification (Ruff et al., 2020)
+  FCDD_OBJECTIVE_AE = 2,        // autoencoder
+  FCDD_OBJECTIVE_DSVDD = 3,     // Deep SVDD, one-class (Ruff et al., ICML 2018)
+  FCDD_OBJECTIVE_CLASSIFY = 4,  // softmax cross-entropy
+};
+
 // Output extent of a convolution or pooling window.
 static inline int32_t fcdd_out_extent(int32_t in, int32_t kernel, int32_t stride, int32_t padding) {
   return (in + 2 * padding - kernel) / stride + 1;

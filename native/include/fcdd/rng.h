@@ -34,6 +34,7 @@ enum class Purpose : uint32_t {
   NoiseValues = 9,   // gaussian, uniform and solid noise and the colours of mixed-blob, one draw per value
   Patch = 10,        // cut-paste and texture: donor, places, extents, jitter
   Lattice = 11,      // the values that the mask of a texture lies between
+  Dropout = 12,      // which values are dropped, see fcdd/dropout.h
 };
 
 struct Philox4 {
