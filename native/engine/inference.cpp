@@ -121,9 +121,10 @@ InferencePlan plan_inference(const Network::Impl& network, int capacity, const I
   InferencePlan plan;
   plan.use = use;
   // Gradients to the image need what the pooling saw.
-  plan.program = use.gradients ? lower(network.layers, network.input, Mode::Differentiable)
-                               : fuse_pooling(*network.device,
-                                              lower(network.layers, network.input, Mode::Inference), capacity);
+  plan.program =
+      use.gradients
+          ? lower(network.layers, network.input, Mode::Differentiable)
+          : fuse_pooling(*network.device, lower(network.layers, network.input, Mode::Inference), capacity);
   plan.capacity = capacity;
   const uint64_t real = static_cast<uint64_t>(network.device->info().real_bytes);
   const int count = static_cast<int>(plan.program.steps.size()), end = count + 1;  // step i runs at time i+1

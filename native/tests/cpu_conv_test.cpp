@@ -228,8 +228,14 @@ TEST(cpu_conv_memory_grows_with_the_batch) {
   std::mt19937 random(test_seed(17));
   for (int i = 0; i < 40; i++) {
     const int kernel = i % 2 == 0 ? 3 : 5;
-    FcddConvProblem p{1,      uniform(random, kernel, 60), uniform(random, kernel, 60), uniform(random, 1, 200),
-                      uniform(random, 1, 200), kernel, 1, kernel / 2};
+    FcddConvProblem p{1,
+                      uniform(random, kernel, 60),
+                      uniform(random, kernel, 60),
+                      uniform(random, 1, 200),
+                      uniform(random, 1, 200),
+                      kernel,
+                      1,
+                      kernel / 2};
     for (const std::string& isa : isas()) {
       Bench b(fcdd_cpu_table(), isa.c_str(), uniform(random, 1, 3));
       for (int pass : {FCDD_FORWARD, FCDD_INPUT_GRAD, FCDD_WEIGHT_GRAD, FCDD_FORWARD_POOLED}) {
