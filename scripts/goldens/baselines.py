@@ -46,10 +46,10 @@ def philox(counter, key):
 
 
 def kept(seed, epoch, position, layer, count, probability):
-    """Which values of one image a dropout layer keeps: purpose 10, word layer * 2^28 + i."""
+    """Which values of one image a dropout layer keeps: purpose 12, word layer * 2^28 + i."""
     words = np.arange(count, dtype=np.uint64) + np.uint64(layer << 28)
     ones = np.ones_like(words)
-    counter = [words >> np.uint64(2), 10 * ones, position * ones, epoch * ones]
+    counter = [words >> np.uint64(2), 12 * ones, position * ones, epoch * ones]
     drawn = np.stack(philox([c.astype(np.uint64) for c in counter], (seed, 0)), 1)
     bits = drawn[np.arange(count), (words & np.uint64(3)).astype(int)]
     return bits.astype(np.float64) / 2.0**32 >= probability

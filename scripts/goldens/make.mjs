@@ -4,6 +4,6 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { findPython } from '../compare/python.mjs';
 
-const python = findPython(['torch', 'numpy', 'sklearn']);
+const python = findPython(['torch', 'numpy', 'sklearn', 'scipy']);
 const done = spawnSync(python, [fileURLToPath(new URL('make.py', import.meta.url))], { stdio: 'inherit' });
 process.exit(done.status ?? 1);

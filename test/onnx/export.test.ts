@@ -130,7 +130,7 @@ describe('fcdd-native export', () => {
     const model = models['cnn28 grey, LCN'];
     const out = join(folder, 'cli.onnx');
     const { code, stdout, stderr } = await run('node', [main, 'export', model, '--out', out, '--json']);
-    expect(stderr).toMatch(/uint8 RGB.*28×28 \(bilinear\) before/);
+    expect(stderr).toMatch(/uint8, RGB.*28×28 \(bilinear\) before/);
     expect(stderr).toMatch(/agrees on 3 pictures/);
     expect(code).toBe(0);
     const result = JSON.parse(stdout.trim().split('\n').at(-1)!);
