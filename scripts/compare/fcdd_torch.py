@@ -33,6 +33,13 @@ NETWORKS = {
         *[(3, 128, 1), "bn", "act", "pool3"],
         (3, 128, 1),
     ],
+    "cnn224-w": [
+        *[(5, 32, 2), "bn", "act", "pool3"],
+        *[(5, 128, 2), "bn", "act", "pool3"],
+        *[(3, 256, 1), "bn", "act"],
+        *[(3, 256, 1), "bn", "act", "pool3"],
+        (3, 128, 1),
+    ],
 }
 # VGG11-bn up to the two convolutions after its third pool; torchvision's module numbers are the tensors' names.
 VGG11_FILTERS = [64, "pool", 128, "pool", 256, 256, "pool", 512, 512]

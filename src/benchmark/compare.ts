@@ -39,17 +39,19 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const timed = options.suites.includes('ops') && info.name === 'cpu';
   const roofs = timed ? await ops.peaks(device) : null;
   const results: BenchRow[] = [];
+  const keep = (rows: BenchRow[]): void => {
+    results.push(...rows);
+    for (const row of rows) options.onRow?.(row);
+  };
   for (const suite of options.suites) {
     if (suite === 'ops') {
-      results.push(...(await benchOps(device, roofs, options)));
+      keep(await benchOps(device, roofs, options));
       continue;
     }
     for (const model of options.models ?? defaults[suite].models) {
       const error = suite === 'inference' ? await inferenceError(model, name, deviceOptions) : null;
       for (const batch of options.batches ?? defaults[suite].batches(model))
-        results.push(
-          ...(await race({ suite, model, batch, error }, name, deviceOptions, info.threads, peers, options)),
-        );
+        keep(await race({ suite, model, batch, error }, name, deviceOptions, info.threads, peers, options));
     }
   }
   return {

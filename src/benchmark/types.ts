@@ -23,6 +23,8 @@ export interface BenchOptions {
   /** Turns of each; the median counts. */
   rounds: number;
   onNote?: (text: string) => void;
+  /** Each result as soon as it is there: a benchmark that is cut off has told something. */
+  onRow?: (row: BenchRow) => void;
 }
 
 /** One thing that is timed. Without a peer the peer's fields are null. */

@@ -68,6 +68,7 @@ export const bench: CommandModule = {
       seconds: Number(argv.seconds),
       rounds: Number(argv.rounds),
       onNote: log,
+      onRow: (row) => log(row.suite === 'ops' ? opLine(row) : line(row)),
       ...givenDevice(argv as Record<string, unknown>),
       ...(argv.model === undefined ? {} : { models: argv.model as string[] }),
       ...(argv['batch-size'] === undefined ? {} : { batches: argv['batch-size'] as number[] }),
@@ -79,7 +80,6 @@ export const bench: CommandModule = {
       const { gflops, gigabytes } = result.peaks;
       log(`peaks: ${gflops.toFixed(0)} GFLOP/s of FMA, ${gigabytes.toFixed(1)} GB/s of copying`);
     }
-    for (const row of result.results) log(row.suite === 'ops' ? opLine(row) : line(row));
     if (argv.out !== undefined) await writeFile(String(argv.out), `${JSON.stringify(result, null, 1)}\n`);
     if (argv.json === true) printJson(result);
   },
