@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import { FcddError } from '../errors.js';
 import { diskError, writeFileAtomic } from '../files.js';
 import { packageVersion } from '../training/versions.js';
@@ -87,7 +87,9 @@ function parseUrl(text: string): URL {
   throw new FcddError('FCDD_INVALID_ARGUMENT', `"${text}" is not an http or https address`);
 }
 
-function proxyAgent(): EnvHttpProxyAgent {
+// undici is loaded when something is fetched: it would slow every command down.
+async function proxyAgent(): Promise<Dispatcher> {
+  const { EnvHttpProxyAgent } = await import('undici');
   try {
     return new EnvHttpProxyAgent();
   } catch (cause) {
@@ -141,7 +143,7 @@ class Download {
       throw diskError(folder, cause);
     });
     this.#part = await this.#storedPart();
-    const agent = proxyAgent();
+    const agent = await proxyAgent();
     try {
       await this.#attempts(agent);
     } finally {
@@ -228,6 +230,7 @@ class Download {
 
   /** Follows redirects itself: the first answer may name the checksum of what the last one sends. */
   async #request(agent: Dispatcher, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
+    const { request } = await import('undici');
     let url = this.#url;
     for (let redirects = 0; redirects <= mostRedirects; redirects++) {
       const response = await request(url, {

@@ -7,8 +7,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import xz from 'xz-decompress';
-import yauzl from 'yauzl';
+import type yauzl from 'yauzl';
 import { FcddError } from '../../errors.js';
 import { type StreamedMember, streamTar } from './tar-stream.js';
 
@@ -94,6 +93,7 @@ function gunzipped(file: Readable): AsyncIterable<Buffer> {
 }
 
 async function* unxzipped(file: Readable): AsyncGenerator<Buffer> {
+  const { default: xz } = await import('xz-decompress'); // loaded when wanted, as yauzl below
   const stream = new xz.XzReadableStream(Readable.toWeb(file) as ReadableStream<Uint8Array>);
   const reader = stream.getReader();
   for (;;) {
@@ -116,6 +116,7 @@ function damaged(path: string, cause: unknown): FcddError {
 async function readZip(path: string, visit: (member: Member) => Promise<void>, options: ReadOptions) {
   if (options.onBytes) for await (const _ of fileBytes(path, options));
   try {
+    const { default: yauzl } = await import('yauzl');
     const zip = await yauzl.openPromise(path, { strictFileNames: true });
     try {
       for await (const entry of zip.eachEntry()) {
