@@ -80,12 +80,17 @@ void release(FcddDevice* device, uint64_t arena) {
 }
 
 FcddStatus upload(FcddDevice* device, FcddBuffer to, const void* from) {
-  return guarded([&] { std::memcpy(device->device.need<uint8_t>(to, to.bytes, "to"), from, to.bytes); });
+  return guarded([&] {
+    uint8_t* data = device->device.need<uint8_t>(to, to.bytes, "to");
+    if (to.bytes > 0) std::memcpy(data, from, to.bytes);
+  });
 }
 
 FcddStatus download(FcddDevice* device, void* to, FcddBuffer from) {
-  return guarded(
-      [&] { std::memcpy(to, device->device.need<uint8_t>(from, from.bytes, "from"), from.bytes); });
+  return guarded([&] {
+    const uint8_t* data = device->device.need<uint8_t>(from, from.bytes, "from");
+    if (from.bytes > 0) std::memcpy(to, data, from.bytes);
+  });
 }
 
 FcddStatus fill(FcddDevice* device, FcddBuffer to, uint8_t byte) {
