@@ -1,7 +1,8 @@
 import { openDevice, ops } from '../engine/index.js';
 import type { ConvProblem, PostProblem, TimedOp, UpsampleProblem } from '../engine/ops.js';
 import type { Device } from '../engine/types.js';
-import { median, relativeL2 } from './ours.js';
+import { relativeDistance } from '../evaluation/distance.js';
+import { median } from './ours.js';
 import type { BenchRow } from './types.js';
 
 /** A layer of the networks whose passes are timed. */
@@ -161,7 +162,7 @@ async function errorOf(device: Device, reference: Device, test: OpCase): Promise
     string
   >;
   const name = main[test.op] ?? 'y';
-  return relativeL2(found.results[name]!, expected.results[name]!);
+  return relativeDistance(found.results[name]!, expected.results[name]!);
 }
 
 export interface OpsOptions {

@@ -1,5 +1,6 @@
 import { openDevice } from '../engine/index.js';
 import type { Batch, Device, DeviceName, DeviceOptions, InputShape, Network } from '../engine/types.js';
+import { relativeDistance } from '../evaluation/distance.js';
 import { architecture } from '../models/index.js';
 
 /** Calls before anything is timed, ours and the peers' alike. */
@@ -82,7 +83,7 @@ export async function inferenceError(
     ours.network.infer(pixels, { low: true }),
     reference.network.infer(pixels, { low: true }),
   ]);
-  return relativeL2(found.low!, expected.low!);
+  return relativeDistance(found.low!, expected.low!);
 }
 
 function timed(call: () => Promise<unknown>, ...resources: Disposable[]): Timed {
@@ -111,17 +112,6 @@ export function randomBatch(count: number, input: InputShape): Batch {
   const pixels = new Float32Array(count * input.height * input.width * input.channels);
   for (let i = 0; i < pixels.length; i++) pixels[i] = Math.sin(i);
   return { count, pixels, labels: new Uint8Array(count).map((_, index) => index % 2) };
-}
-
-/** ‖a − b‖ / ‖b‖. */
-export function relativeL2(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < b.length; i++) {
-    difference += (a[i]! - b[i]!) ** 2;
-    norm += b[i]! ** 2;
-  }
-  return Math.sqrt(difference / norm);
 }
 
 export function median(values: readonly number[]): number {

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FcddError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
-import { architecture } from '../models/index.js';
-import type { Tensor } from '../models/safetensors.js';
+import { architecture, networkTensors } from '../models/index.js';
 import { writeChain } from '../onnx/write-chain.js';
 import { openNetwork, type Timed, warmUp } from './ours.js';
 import type { PeerName, Suite } from './types.js';
@@ -76,9 +75,7 @@ function openOnnxRuntime(): Peer {
 /** The network that we measure, with its batch normalisations for the peer to fold. */
 async function onnxOf(model: string, batch: number): Promise<readonly Uint8Array[]> {
   using net = await openNetwork(model, 'cpu');
-  const tensors = new Map<string, Tensor>();
-  for (const { name, shape } of net.network.tensors)
-    tensors.set(name, { shape, data: Float32Array.from(await net.network.get(name)) });
+  const tensors = await networkTensors(net.network);
   return writeChain(architecture(model).layers({ bias: true }), tensors, net.input, batch);
 }
 

@@ -7,6 +7,7 @@ import { splitHint } from '../engine/call.js';
 import { openDevice, ops } from '../engine/index.js';
 import { native } from '../engine/native.js';
 import type { DeviceName } from '../engine/types.js';
+import { relativeDistance } from '../evaluation/distance.js';
 import { bounds } from './bounds.js';
 import type { DeviceReport, LibraryFacts, LibraryReport } from './types.js';
 
@@ -50,7 +51,7 @@ async function selfTest(name: DeviceName): Promise<DeviceReport> {
     const { y } = await ops.conv2d(device, problem, operands);
     report.milliseconds = performance.now() - began;
     const expected = (await ops.conv2d(reference, problem, operands)).y;
-    report.difference = distance(y, expected);
+    report.difference = relativeDistance(y, expected);
     const bound = bounds.find(([isa]) => isa.test(device.info.isa))![1];
     report.passed = report.difference <= bound;
     if (!report.passed)
@@ -59,13 +60,6 @@ async function selfTest(name: DeviceName): Promise<DeviceReport> {
     Object.assign(report, problemOf(error));
   }
   return report;
-}
-
-/** ‖a − b‖ / ‖b‖ */
-function distance(a: Float64Array, b: Float64Array): number {
-  const norm = (values: Float64Array): number => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0));
-  const relative = norm(b.map((v, i) => v - a[i]!)) / norm(b);
-  return Number.isNaN(relative) ? Number.POSITIVE_INFINITY : relative;
 }
 
 const [, , what, name = ''] = process.argv;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Layer, Method } from '../engine/types.js';
+import type { Layer, Method, Network, Pipeline } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { readSafetensors, type Tensor, writeSafetensors } from './safetensors.js';
 
@@ -207,4 +207,27 @@ function parseJson(text: string, path: string): unknown {
   } catch (cause) {
     throw new FcddError('FCDD_BAD_MODEL', `${path}: its metadata is not JSON`, { cause });
   }
+}
+
+/** What a model file keeps of a test pipeline: inference has no random stages. */
+export function inferencePipeline(test: Pipeline): ModelMetadata['pipeline'] {
+  const { height, width, channels, resize, pad, lcn, offset, scale } = test;
+  return {
+    height,
+    width,
+    channels,
+    ...(resize ? { resize } : {}),
+    ...(pad === undefined ? {} : { pad }),
+    ...(lcn === undefined ? {} : { lcn }),
+    offset,
+    scale,
+  };
+}
+
+/** All tensors of a network as a model file holds them. */
+export async function networkTensors(network: Network): Promise<Map<string, Tensor>> {
+  const tensors = new Map<string, Tensor>();
+  for (const { name, shape } of network.tensors)
+    tensors.set(name, { shape, data: Float32Array.from(await network.get(name)) });
+  return tensors;
 }

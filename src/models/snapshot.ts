@@ -18,7 +18,7 @@ import { openDevice } from '../engine/index.js';
 import type { InputShape, Layer } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { architectures } from './architectures.js';
-import type { ModelFile } from './model-file.js';
+import { inferencePipeline, type ModelFile } from './model-file.js';
 import { readSafetensors, type Tensor } from './safetensors.js';
 
 /** How pictures of a published data set are stored and shown to the network, as the reference code does. */
@@ -120,7 +120,7 @@ export async function readSnapshot(
   const constants = publishedConstants(options.dataset, className)!;
   const test = withConstants(pipelines(preprocessing).test, preprocessing, constants);
   checkInput(candidate, test, options.dataset);
-  const { height, width, channels, resize, pad, lcn, offset, scale } = test;
+  const { height, width, channels } = test;
   return {
     metadata: {
       format: 1,
@@ -131,16 +131,7 @@ export async function readSnapshot(
       className,
       preprocessing,
       stored,
-      pipeline: {
-        height,
-        width,
-        channels,
-        ...(resize ? { resize } : {}),
-        ...(pad === undefined ? {} : { pad }),
-        ...(lcn === undefined ? {} : { lcn }),
-        offset,
-        scale,
-      },
+      pipeline: inferencePipeline(test),
       objective: { pixelwise },
       sigma: defaults.sigma,
       quantile: defaults.quantile,

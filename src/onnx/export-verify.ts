@@ -5,6 +5,7 @@ import { fitPixels } from '../data/decode.js';
 import { loadModel } from '../detector.js';
 import { openDevice } from '../engine/index.js';
 import { FcddError } from '../errors.js';
+import { relativeDistance } from '../evaluation/distance.js';
 import { seededRandom } from '../evaluation/random.js';
 import { isAnomalous } from '../evaluation/threshold.js';
 import type { ModelMetadata } from '../models/index.js';
@@ -74,9 +75,9 @@ export async function verifyExport(
         { sigma: metadata.sigma, low: true, maps: true },
       );
       const other = pictureOf(theirs[b]!, i, batch.length);
-      worst.score = largest(worst.score, distance(other.score, ours.scores));
-      worst.map = largest(worst.map, distance(other.map, ours.low!));
-      worst.heatmap = largest(worst.heatmap, distance(other.heatmap, ours.maps!));
+      worst.score = Math.max(worst.score, relativeDistance(other.score, ours.scores));
+      worst.map = Math.max(worst.map, relativeDistance(other.map, ours.low!));
+      worst.heatmap = Math.max(worst.heatmap, relativeDistance(other.heatmap, ours.maps!));
       pictures += 1;
       if (threshold !== undefined && sameVerdict(ours.scores[0]!, other.score[0]!, threshold, bound))
         same += 1;
@@ -125,22 +126,6 @@ function pictureOf({ score, map, heatmap }: RunOutputs, i: number, count: number
   };
   return { score: part(score), map: part(map), heatmap: part(heatmap) };
 }
-
-/** ‖a − b‖ / ‖b‖; infinite for other lengths and values that are not finite. */
-function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < b.length; i++) {
-    difference += (a[i]! - b[i]!) ** 2;
-    norm += b[i]! ** 2;
-  }
-  if (difference === 0) return 0;
-  const relative = Math.sqrt(difference / norm);
-  return Number.isFinite(relative) ? relative : Number.POSITIVE_INFINITY;
-}
-
-const largest = (a: number, b: number): number => Math.max(a, b);
 
 /** Scores that differ by rounding may fall on either side of a threshold between them. */
 function sameVerdict(ours: number, theirs: number, threshold: number, bound: number): boolean {

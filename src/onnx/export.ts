@@ -3,11 +3,11 @@
  * nothing left to the caller but decoding the file.
  */
 import { ops } from '../engine/index.js';
-import type { Layer } from '../engine/types.js';
 import { FcddError } from '../errors.js';
-import type { ModelFile, ModelMetadata, Tensor } from '../models/index.js';
+import type { ModelFile, ModelMetadata } from '../models/index.js';
 import { packageVersion } from '../training/versions.js';
 import { inputStages, meanOf, storedExtent } from './export-input.js';
+import { networkNodes } from './network-nodes.js';
 import { type ElementType, elementTypes, GraphBuilder } from './nodes.js';
 import { writeChain } from './write-chain.js';
 
@@ -56,7 +56,7 @@ export function exportOnnx(
   let x = inputStages(graph, image, metadata, dynamic ? 'any' : 'stored');
   const type: ElementType = fp16 ? 'float16' : 'float';
   if (fp16) x = graph.node('Cast', [x], { to: elementTypes.float16 });
-  x = networkNodes(graph, x, metadata, tensors, type, keepBn);
+  x = networkNodes(graph, x, metadata.layers, tensors, { type, keepBn });
   if (fp16) x = graph.node('Cast', [x], { to: elementTypes.float });
   outputNodes(graph, x, metadata);
 
@@ -130,98 +130,6 @@ function describeInput(metadata: ModelMetadata, dynamic: boolean): ExportDescrip
     width,
     resize: `the picture must be brought to ${height}×${width} (${stored.interpolation}) before${then === '' ? '' : `; inside the graph${then.replace(', then', ':')}`}`,
   };
-}
-
-function tensorOf(
-  tensors: ReadonlyMap<string, Tensor>,
-  name: string,
-): Tensor & { data: Float32Array | Float64Array } {
-  const tensor = tensors.get(name);
-  if (tensor && (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array)) {
-    return tensor as Tensor & { data: Float32Array | Float64Array };
-  }
-  throw new FcddError('FCDD_BAD_MODEL', `the model lacks the tensor "${name}"`);
-}
-
-type BatchNorm = Extract<Layer, { kind: 'batchnorm' }>;
-
-/** γ, β, mean and variance per channel; γ = 1 and β = 0 without affine terms. */
-function normOf(tensors: ReadonlyMap<string, Tensor>, { name, affine = true }: BatchNorm) {
-  const mean = tensorOf(tensors, `${name}.running_mean`).data;
-  return {
-    gamma: affine ? tensorOf(tensors, `${name}.weight`).data : mean.map(() => 1),
-    beta: affine ? tensorOf(tensors, `${name}.bias`).data : mean.map(() => 0),
-    mean,
-    variance: tensorOf(tensors, `${name}.running_var`).data,
-  };
-}
-
-/** Layer by layer; a batch normalisation after a convolution is folded into it unless `keepBn`. */
-function networkNodes(
-  graph: GraphBuilder,
-  input: string,
-  { layers }: ModelMetadata,
-  tensors: ReadonlyMap<string, Tensor>,
-  type: ElementType,
-  keepBn: boolean,
-): string {
-  let x = input;
-  let folded: Layer | undefined;
-  layers.forEach((layer, index) => {
-    if (layer === folded) return;
-    if (layer.kind === 'conv') {
-      const next = layers[index + 1];
-      folded = next?.kind === 'batchnorm' && !keepBn ? next : undefined;
-      x = convNode(graph, x, layer, tensors, folded as BatchNorm | undefined, type);
-    } else if (layer.kind === 'batchnorm') {
-      const { gamma, beta, mean, variance } = normOf(tensors, layer);
-      const names = { weight: gamma, bias: beta, running_mean: mean, running_var: variance };
-      const inputs = Object.entries(names).map(([part, values]) =>
-        graph.constant(type, [values.length], values, `${layer.name}.${part}`),
-      );
-      x = graph.node('BatchNormalization', [x, ...inputs], { epsilon: { float: layer.eps ?? 1e-5 } });
-    } else if (layer.kind === 'relu') {
-      x = graph.node('Relu', [x]);
-    } else if (layer.kind === 'lrelu') {
-      x = graph.node('LeakyRelu', [x], { alpha: { float: layer.slope ?? 0.01 } });
-    } else if (layer.kind !== 'maxpool') {
-      throw new FcddError('FCDD_BAD_MODEL', `a layer of kind ${layer.kind} cannot be exported`);
-    } else {
-      const { kernel, stride = kernel, padding = 0 } = layer;
-      x = graph.node('MaxPool', [x], window(kernel, stride, padding));
-    }
-  });
-  return x;
-}
-
-const window = (kernel: number, stride: number, padding: number) => ({
-  kernel_shape: [kernel, kernel],
-  strides: [stride, stride],
-  pads: [padding, padding, padding, padding],
-});
-
-function convNode(
-  graph: GraphBuilder,
-  x: string,
-  layer: Extract<Layer, { kind: 'conv' }>,
-  tensors: ReadonlyMap<string, Tensor>,
-  norm: BatchNorm | undefined,
-  type: ElementType,
-): string {
-  const { name, kernel, stride = 1, padding = 0, bias: hasBias = true } = layer;
-  const { shape, data } = tensorOf(tensors, `${name}.weight`);
-  let weights = Float64Array.from(data);
-  let bias: Float64Array | null = hasBias ? Float64Array.from(tensorOf(tensors, `${name}.bias`).data) : null;
-  if (norm) {
-    const { gamma, beta, mean, variance } = normOf(tensors, norm);
-    const factor = Float64Array.from(gamma, (g, k) => g / Math.sqrt(variance[k]! + (norm.eps ?? 1e-5)));
-    const fanIn = weights.length / factor.length;
-    weights = weights.map((w, i) => w * factor[Math.floor(i / fanIn)]!);
-    bias = factor.map((f, k) => ((bias?.[k] ?? 0) - mean[k]!) * f + beta[k]!);
-  }
-  const inputs = [x, graph.constant(type, shape, weights, `${name}.weight`)];
-  if (bias) inputs.push(graph.constant(type, [bias.length], bias, `${name}.bias`));
-  return graph.node('Conv', inputs, window(kernel, stride, padding));
 }
 
 /** Pseudo-Huber map without cancellation, its mean, and the Gaussian transposed upsampling, one axis at a time. */

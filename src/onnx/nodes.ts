@@ -75,12 +75,14 @@ export type Dimension = number | string;
 export interface ValueInfo {
   name: string;
   type: ElementType;
-  shape: readonly Dimension[];
+  /** Default: left open. */
+  shape?: readonly Dimension[];
 }
 
 function valueInfo({ name, type, shape }: ValueInfo): Message {
-  const dimensions = shape.map((size) => nested(1, typeof size === 'number' ? int(1, size) : text(2, size)));
-  const tensor = message(int(1, elementTypes[type]), nested(2, message(...dimensions)));
+  const dimensions = shape?.map((size) => nested(1, typeof size === 'number' ? int(1, size) : text(2, size)));
+  const shapes = dimensions ? [nested(2, message(...dimensions))] : [];
+  const tensor = message(int(1, elementTypes[type]), ...shapes);
   return message(text(1, name), nested(2, nested(1, tensor)));
 }
 
@@ -179,12 +181,12 @@ export class GraphBuilder {
   /** The ModelProto. */
   finish(options: {
     name: string;
-    version: string;
+    version?: string;
     inputs: readonly ValueInfo[];
     outputs: readonly ValueInfo[];
-    metadata: Readonly<Record<string, string>>;
+    metadata?: Readonly<Record<string, string>>;
   }): Bytes[] {
-    const { name, version, inputs, outputs, metadata } = options;
+    const { name, version, inputs, outputs, metadata = {} } = options;
     const graph = message(
       ...this.#nodes.map((node) => nested(1, node)),
       text(2, name),
@@ -195,7 +197,7 @@ export class GraphBuilder {
     return message(
       int(1, irVersion(this.opset)),
       text(2, 'fcdd-native'),
-      text(3, version),
+      ...(version === undefined ? [] : [text(3, version)]),
       nested(7, graph),
       nested(8, message(text(1, ''), int(2, this.opset))),
       ...Object.entries(metadata).map(([key, value]) => nested(14, message(text(1, key), text(2, value)))),

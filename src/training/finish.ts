@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { subset, testSubset } from '../data/index.js';
-import type { Device, Network, StoredImages } from '../engine/types.js';
+import type { Device, StoredImages } from '../engine/types.js';
 import { baselineScores } from '../evaluation/baselines.js';
 import { rocAuc } from '../evaluation/roc.js';
 import { sortedSummary } from '../evaluation/threshold.js';
-import { type ModelMetadata, type Tensor, writeModel } from '../models/index.js';
+import { inferencePipeline, type ModelMetadata, networkTensors, writeModel } from '../models/index.js';
 import { heatmapScale } from '../reports/normalise.js';
 import { accuracyOf } from './accuracy.js';
-import { captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
+import { type Checkpoint, captureCheckpoint, type Position, writeCheckpoint } from './checkpoint.js';
 import {
   calibration,
   type EpochFigures,
@@ -18,7 +18,7 @@ import {
 } from './figures.js';
 import type { Standing } from './loop.js';
 import type { PreparedRun } from './prepare.js';
-import { writeReport } from './report.js';
+import { type ReportInput, writeReport } from './report.js';
 import { runFiles, writeJson } from './run-folder.js';
 import { pictureMapOf, type Scored, scoredSubset, scoreImages } from './scoring.js';
 import { restoreTensors, selectedOf } from './selection.js';
@@ -77,12 +77,22 @@ export async function finishRun(
   const first = Array.from({ length: Math.min(SCALE_IMAGES, run.training.records.length) }, (_, i) => i);
   const calm = held.scores.length > 0 ? held : await score(subset(run.training, first).images);
   const scale = scaleOf(calm, synthetic?.scored ?? null, config.quantile, config.seed);
-  await writeModel(join(out, runFiles.model), {
-    metadata: modelMetadata(run, held, threshold, scale),
-    tensors: await modelTensors(network),
-  });
+  const model = modelMetadata(run, held, threshold, scale);
+  return await leaveRun({ run, out, position, metrics, scored }, model, checkpoint, device, hooks);
+}
+
+/** Model, report and figures, and last the checkpoint as finished. */
+async function leaveRun(
+  report: ReportInput,
+  metadata: ModelMetadata,
+  checkpoint: Checkpoint,
+  device: Device,
+  hooks: TrainHooks,
+): Promise<Metrics> {
+  const { run, out, position, metrics } = report;
+  await writeModel(join(out, runFiles.model), { metadata, tensors: await networkTensors(run.network) });
   hooks.onStage?.('report', 0, 1);
-  await writeReport({ run, out, position, metrics, scored });
+  await writeReport(report);
   await writeJson(out, runFiles.metrics, metrics);
   position.finished = true;
   checkpoint.position.finished = true;
@@ -142,17 +152,9 @@ async function finishClassifier(
     pictures: new Float32Array(0),
     ...run.network.input,
   };
-  await writeModel(join(out, runFiles.model), {
-    metadata: modelMetadata(run, empty, null, null),
-    tensors: await modelTensors(network),
-  });
-  await writeReport({ run, out, position, metrics, scored: null });
-  await writeJson(out, runFiles.metrics, metrics);
-  position.finished = true;
   const checkpoint = await captureCheckpoint(network, run.trainer, position, null);
-  await writeCheckpoint(join(out, runFiles.checkpoint), checkpoint, device.info.realBytes);
-  hooks.onStage?.('report', 1, 1);
-  return metrics;
+  const model = modelMetadata(run, empty, null, null);
+  return await leaveRun({ run, out, position, metrics, scored: null }, model, checkpoint, device, hooks);
 }
 
 /** What makes the scores of a baseline; nothing for FCDD. */
@@ -185,14 +187,6 @@ function scaleOf(
   return heatmapScale(maps, { quantile, seed });
 }
 
-async function modelTensors(network: Network): Promise<Map<string, Tensor>> {
-  const tensors = new Map<string, Tensor>();
-  for (const { name, shape } of network.tensors) {
-    tensors.set(name, { shape, data: Float32Array.from(await network.get(name)) });
-  }
-  return tensors;
-}
-
 function modelMetadata(
   run: PreparedRun,
   held: Scored,
@@ -200,7 +194,6 @@ function modelMetadata(
   heatmap: { min: number; max: number } | null,
 ): ModelMetadata {
   const { config, dataset, network, pipelines } = run;
-  const { height, width, channels, resize, pad, lcn, offset, scale } = pipelines.test;
   return {
     format: 1,
     architecture: config.model,
@@ -211,16 +204,7 @@ function modelMetadata(
     className: dataset.className,
     preprocessing: config.preprocessing,
     stored: dataset.stored,
-    pipeline: {
-      height,
-      width,
-      channels,
-      ...(resize ? { resize } : {}),
-      ...(pad === undefined ? {} : { pad }),
-      ...(lcn === undefined ? {} : { lcn }),
-      offset,
-      scale,
-    },
+    pipeline: inferencePipeline(pipelines.test),
     objective: { pixelwise: run.pixelwise },
     ...(config.oeFiles === undefined ? {} : { trainedOn: config.oeFiles }),
     ...methodMetadata(run),

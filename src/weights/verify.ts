@@ -5,6 +5,7 @@ import { runChild } from '../child.js';
 import { openDevice } from '../engine/index.js';
 import type { Layer } from '../engine/types.js';
 import { FcddError } from '../errors.js';
+import { relativeDistance } from '../evaluation/distance.js';
 import type { Tensor } from '../models/safetensors.js';
 import { runOnnx } from '../onnx/run-onnx.js';
 import { writeChain } from '../onnx/write-chain.js';
@@ -119,15 +120,6 @@ function toPlanes(data: ArrayLike<number>, pixels: number, channels: number): Fl
   return planes;
 }
 
-/** ‖a − b‖ / ‖b‖; the largest number when they cannot be compared (JSON knows no infinity). */
-export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.MAX_VALUE;
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < a.length; i++) {
-    difference += (a[i]! - b[i]!) ** 2;
-    norm += b[i]! ** 2;
-  }
-  const relative = Math.sqrt(difference) / (Math.sqrt(norm) || 1);
-  return Number.isFinite(relative) ? relative : Number.MAX_VALUE;
-}
+/** The largest number where two cannot be compared: JSON knows no infinity. */
+export const distance = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Math.min(relativeDistance(a, b), Number.MAX_VALUE);

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Detector } from '../../src/detector.js';
 import { openDevice } from '../../src/engine/index.js';
+import { relativeDistance } from '../../src/evaluation/distance.js';
 import { importSnapshot } from '../../src/models/import-snapshot.js';
 import { architecture, readModel, readSafetensors, writeSafetensors } from '../../src/models/index.js';
 import {
@@ -32,16 +33,6 @@ beforeAll(async () => {
 const picture = (name: string): Uint8Array =>
   Uint8Array.from(values(name, 28 * 28), (value) => Math.trunc((value + 1) * 127.9));
 
-function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < b.length; i++) {
-    difference += (a[i]! - b[i]!) ** 2;
-    norm += b[i]! ** 2;
-  }
-  return a.length === b.length ? Math.sqrt(difference / norm) : Number.NaN;
-}
-
 describe('importSnapshot', () => {
   it('gives what PyTorch gives, from the bytes of a picture', async () => {
     const out = join(folder, 'cnn28.safetensors');
@@ -61,7 +52,7 @@ describe('importSnapshot', () => {
       const raw = { data: picture('snapshot/grey'), width: 28, height: 28, channels: 1 as const };
       const { score, map } = await detector.predict(raw);
       expect(Math.abs(score / golden.cnn28.score - 1)).toBeLessThan(bound);
-      expect(distance(map.data, golden.cnn28.heatmap)).toBeLessThan(
+      expect(relativeDistance(map.data, golden.cnn28.heatmap)).toBeLessThan(
         Math.max(bound, tolerances.storedFloat32),
       );
     }
@@ -117,7 +108,7 @@ describe('snapshots of VGG nets', () => {
       maps: true,
     });
     expect(Math.abs(scores[0]! / golden.vgg.score - 1)).toBeLessThan(tolerances.snapshotFloat64);
-    expect(distance(maps!, golden.vgg.heatmap)).toBeLessThan(tolerances.storedFloat32);
+    expect(relativeDistance(maps!, golden.vgg.heatmap)).toBeLessThan(tolerances.storedFloat32);
   });
 
   it('are read as the net that the data set is trained with', async () => {

@@ -8,7 +8,13 @@ import {
 } from '../../src/data/pipelines.js';
 import type { Normalisation, StoredSize } from '../../src/data/types.js';
 import { openDevice } from '../../src/engine/index.js';
-import { architecture, type ModelMetadata, type Tensor, writeModel } from '../../src/models/index.js';
+import {
+  architecture,
+  inferencePipeline,
+  type ModelMetadata,
+  networkTensors,
+  writeModel,
+} from '../../src/models/index.js';
 import { values } from '../golden/formula.js';
 
 /** A model as a run would leave it, with random weights and running statistics that are not 0 and 1. */
@@ -87,19 +93,17 @@ export async function writeRecipe(folder: string, name: keyof typeof recipes): P
   using device = openDevice('cpu');
   using network = device.createNetwork(layers, { height, width, channels });
   await network.initialise(3);
-  const tensors = new Map<string, Tensor>();
-  for (const tensor of network.tensors) {
-    const data = Float32Array.from(await network.get(tensor.name));
+  const tensors = await networkTensors(network);
+  for (const [tensor, { shape, data }] of tensors) {
     // Batch normalisations that do something: mean, variance, scale and shift away from 0, 1, 1, 0.
-    const wobble = values(tensor.name, data.length);
-    const isNorm =
-      tensor.shape.length === 1 &&
-      network.tensors.some((t) => t.name === tensor.name.replace(/[^.]+$/, 'running_var'));
-    if (isNorm)
-      data.forEach((value, i) => {
-        data[i] = value + (value === 0 ? 0.1 : 0.3) * wobble[i]!;
-      });
-    tensors.set(tensor.name, { shape: tensor.shape, data });
+    const wobble = values(tensor, data.length);
+    const isNorm = shape.length === 1 && tensors.has(tensor.replace(/[^.]+$/, 'running_var'));
+    if (!isNorm) continue;
+    const shaken = Float32Array.from(
+      data as Float32Array,
+      (value, i) => value + (value === 0 ? 0.1 : 0.3) * wobble[i]!,
+    );
+    tensors.set(tensor, { shape, data: shaken });
   }
   const path = join(folder, `${name.replace(/\W+/g, '-')}.safetensors`);
   await writeModel(path, { metadata: metadataOf(recipe, layers), tensors });
@@ -108,7 +112,7 @@ export async function writeRecipe(folder: string, name: keyof typeof recipes): P
 
 function metadataOf(recipe: Recipe, layers: ModelMetadata['layers']): ModelMetadata {
   const { stored, preprocessing, sigma, threshold } = recipe;
-  const { height, width, channels, resize, pad, lcn, offset, scale } = recipe.pipeline;
+  const { height, width, channels } = recipe.pipeline;
   return {
     format: 1,
     architecture: recipe.architecture,
@@ -118,16 +122,7 @@ function metadataOf(recipe: Recipe, layers: ModelMetadata['layers']): ModelMetad
     className: 'part',
     preprocessing,
     stored,
-    pipeline: {
-      height,
-      width,
-      channels,
-      ...(resize ? { resize } : {}),
-      ...(pad === undefined ? {} : { pad }),
-      ...(lcn === undefined ? {} : { lcn }),
-      offset,
-      scale,
-    },
+    pipeline: inferencePipeline(recipe.pipeline),
     objective: { pixelwise: false },
     sigma,
     quantile: 0.97,
