@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FcddError } from './errors.js';
@@ -26,6 +26,32 @@ export async function writeFileAtomic(
   } catch (cause) {
     await unlink(temporary).catch(() => {});
     throw diskError(path, cause);
+  }
+}
+
+/**
+ * Checksum of a file in hexadecimal, read piece by piece.
+ * @param onBytes called with the number of bytes read so far; what it throws ends the reading
+ */
+export async function fileHash(
+  path: string,
+  algorithm: 'sha256' | 'md5' = 'sha256',
+  onBytes?: (done: number) => void,
+): Promise<string> {
+  const hash = createHash(algorithm);
+  const file = await open(path, 'r');
+  const buffer = Buffer.allocUnsafeSlow(1 << 18);
+  let done = 0;
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+      done += bytesRead;
+      onBytes?.(done);
+    }
+  } finally {
+    await file.close();
   }
 }
 

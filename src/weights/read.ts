@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { FcddError } from '../errors.js';
+import { fileHash } from '../files.js';
 import type { Tensor } from '../models/safetensors.js';
 import { ChainMismatch, matchChain } from '../onnx/chain.js';
 import { type OnnxGraph, withOnnxGraph } from '../onnx/read-graph.js';
@@ -118,19 +118,3 @@ const conversion = (path: string): string => {
     `save_file({k: v.contiguous() for k, v in torch.load('${name}', map_location='cpu', weights_only=True).items()}, '${target}')"`
   );
 };
-
-/** SHA-256 of a file, through one small buffer. */
-export async function fileHash(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  const file = await open(path, 'r');
-  const buffer = Buffer.allocUnsafeSlow(1 << 18);
-  try {
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length);
-      if (bytesRead === 0) return hash.digest('hex');
-      hash.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
-  }
-}

@@ -1,14 +1,7 @@
-/**
- * ImageNet is read where it lies: tars get an index (`train.index`, `val.index`, `images.index`), folders a
- * line in `sources.json`. Labels and names of the development kit are kept in `labels.json`. Parts may come
- * one by one, in any order; each run adds to what is there.
- */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { FcddError } from '../../errors.js';
-import { writeFileAtomic } from '../../files.js';
+import { fileHash, writeFileAtomic } from '../../files.js';
 import { buildIndex } from '../archives/build-index.js';
 import { archiveKind } from '../archives/members.js';
 import { openIndex } from '../archives/open-index.js';
@@ -120,15 +113,10 @@ async function md5Of(path: string, task: Preparing): Promise<string | null> {
   if (task.checksum === false || (!task.checksum && (size > checkedSize || !known?.md5))) return null;
   const before = task.before.find((archive) => archive.path === path && archive.size === size);
   if (before?.md5) return before.md5;
-  const hash = createHash('md5');
-  let done = 0;
-  for await (const bytes of createReadStream(path, { highWaterMark: 1 << 20 })) {
+  return fileHash(path, 'md5', (done) => {
     throwIfStopped(task.signal);
-    hash.update(bytes as Buffer);
-    done += (bytes as Buffer).length;
     task.onProgress?.(`check ${basename(path)}`, done, size);
-  }
-  return hash.digest('hex');
+  });
 }
 
 async function indexTars(part: Part, tars: string[], task: Preparing): Promise<void> {

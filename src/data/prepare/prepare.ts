@@ -1,15 +1,8 @@
-/**
- * `fcdd-native data prepare`: from what the owner of a data set publishes to a folder that `train` opens.
- * Archives are unpacked safely, or indexed in place where they are too large for that (ImageNet).
- * `prepared.json` is written last and says what was found; without it the same command goes on where it was
- * stopped.
- */
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { FcddError } from '../../errors.js';
-import { writeFileAtomic } from '../../files.js';
+import { fileHash, writeFileAtomic } from '../../files.js';
 import { makeFolder } from '../../training/run-folder.js';
 import { scanEverything } from '../scan.js';
 import { catalogue, whereToGet } from './catalogue.js';
@@ -174,14 +167,13 @@ async function copyFile(
     });
   }
   const { size } = await stat(path);
-  const hash = createHash('md5');
-  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
+  const md5 = await fileHash(path, 'md5');
   if (resolve(path) !== join(task.folder, to)) {
     const writer = createWriter(task.folder);
     await writer.write(to, size, () => createReadStream(path) as AsyncIterable<Uint8Array>);
     await writer.flush();
   }
-  return used(path, hash.digest('hex'), task);
+  return used(path, md5, task);
 }
 
 /** Data that is unpacked already: copied, unless it lies where it belongs. */

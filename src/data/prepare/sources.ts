@@ -1,10 +1,10 @@
 /** What `--from` means: archives, single files of a data set, or folders that hold either. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { downloadFile } from '../../download.js';
 import { FcddError } from '../../errors.js';
 import { archiveKind } from '../archives/members.js';
 import { catalogue } from './catalogue.js';
-import { download } from './download.js';
 import type { Preparing } from './types.js';
 
 export type Source = { kind: 'archive' | 'file' | 'folder'; path: string };
@@ -29,9 +29,17 @@ export const isUrl = (from: string): boolean => /^https?:\/\//i.test(from);
 
 async function fetched(url: string, task: Preparing): Promise<string> {
   if (!URL.canParse(url)) throw new FcddError('FCDD_INVALID_ARGUMENT', `from: ${url} is no URL`);
-  const path = await download(url, join(task.data, '.downloads'), {
+  const address = new URL(url);
+  const name = decodeURIComponent(basename(address.pathname)).replace(/[^\w.+-]/g, '_');
+  if (name === '' || name.startsWith('.'))
+    throw new FcddError('FCDD_INVALID_ARGUMENT', `from: ${url} names no file`);
+  const path = join(task.data, '.downloads', name);
+  if (await stat(path).catch(() => null)) return path;
+  await downloadFile(address, path, {
     signal: task.signal,
-    onProgress: (done, total) => task.onProgress?.('download', done, total),
+    otherwise: 'download the file with a browser, and give its path with --from',
+    onProgress: (done, total) => task.onProgress?.('download', done, total ?? 0),
+    onNote: task.onNote,
   });
   task.onNote?.(`downloaded ${path}`);
   return path;
