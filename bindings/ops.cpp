@@ -193,6 +193,13 @@ Work update(Fields& f, Fields& o) {
   };
 }
 
+Work peaks(Fields&, Fields&) {
+  return [](const auto& device) -> Result {
+    const ops::Peaks measured = ops::measure_peaks(*device);
+    return {{"gflops", Values{measured.gflops}}, {"gigabytes", Values{measured.gigabytes}}};
+  };
+}
+
 using Reader = Work (*)(Fields&, Fields&);
 const std::vector<std::pair<const char*, Reader>> readers = {
     {"conv2d", conv2d},
@@ -207,6 +214,7 @@ const std::vector<std::pair<const char*, Reader>> readers = {
     {"gaussianUpsample", gaussian_upsample},
     {"gaussianUpsampleBackward", gaussian_upsample_backward},
     {"update", update},
+    {"peaks", peaks},
 };
 
 Napi::Value result_to_js(Napi::Env env, Result& result) {
@@ -221,23 +229,11 @@ Napi::Value result_to_js(Napi::Env env, Result& result) {
   return object;
 }
 
-Napi::Value peaks(Napi::Env env, const std::shared_ptr<Device>& device,
-                  const std::shared_ptr<Dispatcher>& dispatcher) {
-  return dispatcher->promise<Result>(
-      env, nullptr,
-      [device]() -> Result {
-        const ops::Peaks measured = ops::measure_peaks(*device);
-        return {{"gflops", Values{measured.gflops}}, {"gigabytes", Values{measured.gigabytes}}};
-      },
-      result_to_js);
-}
-
 }  // namespace
 
 Napi::Value run_op(Napi::Env env, const std::shared_ptr<Device>& device,
                    const std::shared_ptr<Dispatcher>& dispatcher, const std::string& name,
                    const Napi::Value& problem, const Napi::Value& operands, int calls) {
-  if (name == "peaks") return peaks(env, device, dispatcher);
   for (const auto& [known, reader] : readers) {
     if (name != known) continue;
     Fields f(problem, "problem"), o(operands, "operands");

@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { relativeDistance } from '../../dist/evaluation/distance.js';
 import { openDevice, ops } from '../../dist/index.js';
 import { architecture, readSafetensors } from '../../dist/models/index.js';
 import { initialiseNetwork } from '../../dist/training/weights.js';
@@ -38,17 +39,6 @@ const missed = [];
 function within(what, value, bound) {
   if (!(value < bound)) missed.push(`${what}: ${value}, bound ${bound}`);
   return value;
-}
-
-function distance(a, b) {
-  if (a.length !== b.length) return Number.NaN;
-  let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < a.length; i++) {
-    difference += (a[i] - b[i]) ** 2;
-    norm += b[i] ** 2;
-  }
-  return Math.sqrt(difference) / (Math.sqrt(norm) || 1);
 }
 
 /** A command of ours: exit code, texts, and the peak resident memory of its main process. */
@@ -105,7 +95,7 @@ async function compareActivations(backbone) {
     const end = ends.shift();
     found[`features.${end}`] = within(
       `activations after features.${end}`,
-      distance(output.data, tensors.get(end).data),
+      relativeDistance(output.data, tensors.get(end).data),
       bounds.activations,
     );
   }
@@ -150,9 +140,8 @@ const worst = (distances) =>
   });
 
 /**
- * Five steps on the cpu beside the reference. The bound holds where every ReLU of the first step is decided alike: one
- * that lies within rounding of 0 and falls to the other side changes gradients by far more than rounding, and Adam
- * makes a step of its own size of that. SGD is held to its bound all the same.
+ * Five steps on the cpu beside the reference, and how many ReLUs of the first step they decide otherwise: one that lies
+ * within rounding of 0 changes gradients by far more than rounding, and Adam makes a step of its own size of that.
  */
 async function compareCpu(kind, isa, weights, golden, optimiser, truth, float32) {
   const { after, first } = await fiveSteps(['cpu', { isa }], weights, golden, optimiser);
@@ -170,9 +159,8 @@ async function compareCpu(kind, isa, weights, golden, optimiser, truth, float32)
   for (const [name, values] of Object.entries(after)) {
     const bound =
       kind === 'sgd' ? bounds.fiveStepsCpuSgd : Math.max(bounds.fiveStepsCpuAdam, 3 * float32[name]);
-    distances[name] = distance(values, truth.after[name]);
-    if (kind === 'sgd' || decidedOtherwise === 0)
-      within(`${kind}: ${name} on cpu ${isa}`, distances[name], bound);
+    distances[name] = relativeDistance(values, truth.after[name]);
+    within(`${kind}: ${name} on cpu ${isa}`, distances[name], bound);
   }
   return { isa, decidedOtherwise, largestOfThose: largest, ...worst(distances) };
 }
@@ -188,21 +176,17 @@ async function compareTraining(kind, weights, float32) {
   for (const [name, values] of Object.entries(truth.after))
     reference[name] = within(
       `${kind}: ${name} on reference`,
-      distance(values, golden.get(`after/${name}`).data),
+      relativeDistance(values, golden.get(`after/${name}`).data),
       bounds.fiveStepsReference,
     );
   const losses = within(
     `${kind}: losses`,
-    distance(truth.losses, golden.get('losses').data),
+    relativeDistance(truth.losses, golden.get('losses').data),
     bounds.fiveStepsReference,
   );
   const cpu = [];
   for (const isa of ops.cpuInfo().isas)
     cpu.push(await compareCpu(kind, isa, weights, golden, optimiser, truth, float32));
-  if (cpu.every(({ decidedOtherwise }) => decidedOtherwise > 0))
-    missed.push(
-      `${kind}: no instruction set decides every ReLU as the reference does, so that none was held to the bound`,
-    );
   const running = (name) => name.includes('running_');
   const pick = (distances, keep) =>
     Object.fromEntries(Object.entries(distances).filter(([name]) => keep(name)));
