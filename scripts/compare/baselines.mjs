@@ -15,7 +15,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { KEEP_MEMORY, runPython } from './python.mjs';
-import { cli, difference, environment, resumable, script, summary, writeJson } from './record.mjs';
+import { cli, compareSeeds, environment, script, writeJson } from './record.mjs';
 
 /** The options that both programs understand alike. */
 function setting(options, method, normal, seed) {
@@ -59,31 +59,13 @@ const trainTorch = (options, method, normal, seed) =>
 
 /** Means, standard deviations, difference and verdict of one method and normal class. */
 async function compare(options, method, normal) {
-  const [ours, torch] = [[], []];
-  for (let seed = 0; seed < options.seeds; seed++) {
-    const name = `${method}-class-${normal}-seed-${seed}.json`;
-    ours.push(
-      await resumable(join(options.work, 'ours', name), () => trainOurs(options, method, normal, seed)),
-    );
-    torch.push(
-      await resumable(join(options.work, 'torch', name), () => trainTorch(options, method, normal, seed)),
-    );
-    const [a, b] = [ours[seed].rocAuc, torch[seed].rocAuc];
-    console.log(`${method} class ${normal} seed ${seed}: ours ${a.toFixed(4)} PyTorch ${b.toFixed(4)}`);
-  }
-  const stale = [...ours, ...torch].find((run) => run.epochs !== options.epochs);
-  if (stale) throw new Error(`${options.work} holds runs of ${stale.epochs} epochs: choose another --work`);
-  const areas = [ours, torch].map((runs) => runs.map((run) => run.rocAuc));
-  const found = {
-    method,
-    class: normal,
-    ours: { ...summary(areas[0]), rocAuc: areas[0] },
-    torch: { ...summary(areas[1]), rocAuc: areas[1] },
-  };
+  const found = await compareSeeds(options, `${method} class ${normal}`, {
+    ours: (seed) => trainOurs(options, method, normal, seed),
+    torch: (seed) => trainTorch(options, method, normal, seed),
+  });
   // One seed has no standard error, and so no verdict.
-  if (options.seeds < 2) return { ...found, passed: null };
-  const compared = difference(...areas);
-  return { ...found, ...compared, passed: compared.difference >= -2 * compared.standardError };
+  const passed = options.seeds < 2 ? null : found.difference >= -2 * found.standardError;
+  return { method, class: normal, ...found, passed };
 }
 
 function report({ method, class: normal, ours, torch, passed, ...compared }) {

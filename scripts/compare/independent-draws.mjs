@@ -15,7 +15,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { KEEP_MEMORY, runPython } from './python.mjs';
-import { cli, difference, environment, resumable, script, summary, writeJson } from './record.mjs';
+import { cli, compareSeeds, environment, script, writeJson } from './record.mjs';
 
 const LARGEST_DEFICIT = 0.02;
 
@@ -64,28 +64,12 @@ function trainTorch(options, normal, seed) {
 
 /** Means, standard deviations, difference and verdict of one normal class. */
 export async function compareClass(options, normal) {
-  const [ours, torch] = [[], []];
-  for (let seed = 0; seed < options.seeds; seed++) {
-    const name = `class-${normal}-seed-${seed}.json`;
-    ours.push(await resumable(join(options.work, 'ours', name), () => trainOurs(options, normal, seed)));
-    torch.push(await resumable(join(options.work, 'torch', name), () => trainTorch(options, normal, seed)));
-    console.log(
-      `class ${normal} seed ${seed}: ours ${ours[seed].rocAuc.toFixed(4)} PyTorch ${torch[seed].rocAuc.toFixed(4)}`,
-    );
-  }
-  const stale = [...ours, ...torch].find((run) => run.epochs !== options.epochs);
-  if (stale) throw new Error(`${options.work} holds runs of ${stale.epochs} epochs: choose another --work`);
-  const areas = [ours, torch].map((runs) => runs.map((run) => run.rocAuc));
-  const compared = difference(...areas);
-  const passed =
-    compared.difference >= -2 * compared.standardError && compared.difference >= -LARGEST_DEFICIT;
-  return {
-    class: normal,
-    ours: { ...summary(areas[0]), rocAuc: areas[0] },
-    torch: { ...summary(areas[1]), rocAuc: areas[1] },
-    ...compared,
-    passed,
-  };
+  const found = await compareSeeds(options, `class ${normal}`, {
+    ours: (seed) => trainOurs(options, normal, seed),
+    torch: (seed) => trainTorch(options, normal, seed),
+  });
+  const passed = found.difference >= -2 * found.standardError && found.difference >= -LARGEST_DEFICIT;
+  return { class: normal, ...found, passed };
 }
 
 const report = ({ class: normal, ours, torch, difference: by, standardError, interval95, passed }) =>

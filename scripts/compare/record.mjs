@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openDevice } from '../../dist/index.js';
 import { versions } from '../../dist/training/versions.js';
@@ -124,6 +124,30 @@ export function difference(ours, theirs) {
   const reach = studentQuantile(freedom) * standardError;
   const mean = a.mean - b.mean;
   return { difference: mean, standardError, interval95: [mean - reach, mean + reach] };
+}
+
+/**
+ * The same setting trained with `seeds` seeds by ours and by PyTorch, each run kept under `work`: ROC-AUCs, their
+ * summaries and, with two seeds or more, the difference.
+ */
+export async function compareSeeds({ work, seeds, epochs }, setting, train) {
+  const runs = { ours: [], torch: [] };
+  for (let seed = 0; seed < seeds; seed++) {
+    for (const side of ['ours', 'torch']) {
+      const path = join(work, side, `${setting.replaceAll(' ', '-')}-seed-${seed}.json`);
+      runs[side].push(await resumable(path, () => train[side](seed)));
+    }
+    const [ours, torch] = [runs.ours[seed], runs.torch[seed]].map(({ rocAuc }) => rocAuc.toFixed(4));
+    console.log(`${setting} seed ${seed}: ours ${ours} PyTorch ${torch}`);
+  }
+  const stale = [...runs.ours, ...runs.torch].find((run) => run.epochs !== epochs);
+  if (stale) throw new Error(`${work} holds runs of ${stale.epochs} epochs: choose another --work`);
+  const [ours, torch] = [runs.ours, runs.torch].map((side) => side.map(({ rocAuc }) => rocAuc));
+  return {
+    ours: { ...summary(ours), rocAuc: ours },
+    torch: { ...summary(torch), rocAuc: torch },
+    ...(seeds > 1 ? difference(ours, torch) : {}),
+  };
 }
 
 /** 97.5 % quantile of Student's t: Cornish-Fisher expansion about the normal one, good to 1e-3 from 4 degrees on. */

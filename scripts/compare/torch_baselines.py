@@ -6,13 +6,11 @@ Data, augmentation and outlier exposure are those of torch_fashion_mnist.py; ae 
 Last line of standard output: one JSON object.
 """
 
-import argparse
 import json
 import pathlib
 import sys
 import time
 
-import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
@@ -63,21 +61,10 @@ def train(model, images, exposure, constants, args, generator):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--oe", type=pathlib.Path)
+    parser = data.arguments(__doc__)
     parser.add_argument("--method", choices=("hsc", "ae", "dsvdd"), required=True)
-    parser.add_argument("--class", dest="normal", type=int, default=0)
-    parser.add_argument("--model", choices=("cnn28", "cnn28-w"), default="cnn28-w")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    generator = np.random.default_rng(args.seed)
+    generator = data.seeded(args)
     pixels, labels = data.read_idx(args.data, "train")
     images, constants = pixels[labels == args.normal], data.class_constants(args.normal)
     exposure = data.read_exposure(args.oe) if args.method == "hsc" else None

@@ -107,22 +107,34 @@ def train(model, images, exposure, constants, epochs, batch, generator):
     return history
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(description):
+    """A parser of the options that every training on Fashion-MNIST takes."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--oe", type=pathlib.Path, required=True)
+    parser.add_argument("--oe", type=pathlib.Path)
     parser.add_argument("--class", dest="normal", type=int, default=0)
     parser.add_argument("--model", choices=("cnn28", "cnn28-w"), default="cnn28-w")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="print the JSON line only")
-    args = parser.parse_args()
+    return parser
 
+
+def seeded(args):
+    """PyTorch's generator and threads set, and NumPy's generator."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    generator = np.random.default_rng(args.seed)
+    return np.random.default_rng(args.seed)
+
+
+def main():
+    parser = arguments(__doc__)
+    parser.add_argument("--json", action="store_true", help="print the JSON line only")
+    args = parser.parse_args()
+    if args.oe is None:
+        parser.error("--oe is required")
+    generator = seeded(args)
     pixels, labels = read_idx(args.data, "train")
     images, exposure, constants = pixels[labels == args.normal], read_exposure(args.oe), class_constants(args.normal)
     model = fcdd.network(args.model, 1).to(memory_format=torch.channels_last)

@@ -1,9 +1,11 @@
 /** Small data sets made on the spot, in a temporary folder that goes when the test file is done. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, expect } from 'vitest';
+import { prepareData } from '../../src/data/prepare/prepare.js';
+import type { PrepareDataOptions } from '../../src/data/prepare/types.js';
 import type { Split } from '../../src/data/types.js';
 import { FcddError } from '../../src/errors.js';
 
@@ -111,4 +113,22 @@ export async function failure(
   expect(known.code).toBe(code);
   for (const text of texts) expect(`${known.message} | ${known.hint ?? ''}`).toMatch(text);
   return known;
+}
+
+/** Folders of their own below one, each with what prepare says and a place for archives. */
+export function placesBelow(root: string) {
+  let next = 0;
+  return () => {
+    const data = join(root, String(next++));
+    const notes: string[] = [];
+    const prepare = (name: string, from: string | string[], more: Partial<PrepareDataOptions> = {}) =>
+      prepareData(name, { from: [from].flat(), data, onNote: (text) => notes.push(text), ...more });
+    const archive = (name: string, content: Uint8Array) => write(join(data, 'in', name), content);
+    return { data, notes, prepare, archive };
+  };
+}
+
+/** Paths below a folder. */
+export function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true }) as string[];
 }
