@@ -10,8 +10,12 @@ namespace {
 
 // A worker's transformed tiles and products live in its second-level cache and the shared one behind it;
 // weights are read once per block, so a block should not be small either.
-constexpr int64_t block_floats = 512 * 1024;
+constexpr int64_t block_floats = 768 * 1024;
 constexpr int64_t least_block = 28, most_block = 112;  // tiles; multiples of the register tiles' 14 pixels
+// Transformed weights that outgrow the second-level cache many times: there all workers share one larger
+// block through the last-level cache and read every weight once for it.
+constexpr int64_t shared_weights = 3 * 1024 * 1024;  // floats
+constexpr int64_t shared_block_floats = 8 * 1024 * 1024;
 
 int64_t panels_of(const IsaTable& isa, int64_t filters) {
   return (filters + isa.panel - 1) / isa.panel;
@@ -23,12 +27,26 @@ int64_t pitch_of(int64_t channels) {
   return channels % 128 == 0 ? channels + 16 : channels;
 }
 
-// Tiles of a block: scheduling only, a tile's bits do not depend on it.
+bool shares_blocks(const WinogradPlan& plan) {
+  return plan.planes() * plan.c * plan.k >= shared_weights;
+}
+
+// Most tiles of a block, never less for a larger batch: a workspace serves all batches up to its own.
+int64_t most_tiles(const WinogradPlan& plan, int threads) {
+  const int64_t tile_floats = plan.planes() * (plan.c_pitch + plan.k);
+  if (shares_blocks(plan))
+    return std::min(std::max(shared_block_floats / tile_floats, least_block), plan.tiles());
+  const int64_t cached = std::clamp(block_floats / tile_floats / 14 * 14, least_block, most_block);
+  return std::min(cached, (plan.tiles() + threads - 1) / threads);
+}
+
+// Tiles of a block: nearly equal blocks, as many for every worker. Scheduling only, a tile's bits do not
+// depend on it.
 int64_t block_tiles(const WinogradPlan& plan, int threads) {
-  const int64_t fitting = block_floats / (plan.planes() * (plan.c_pitch + plan.k));
-  const int64_t cached = std::clamp(fitting / 14 * 14, least_block, most_block);
-  const int64_t share = (plan.tiles() + threads - 1) / threads;
-  return std::max<int64_t>(1, std::min(cached, share));
+  const int64_t most = most_tiles(plan, threads);
+  int64_t blocks = (plan.tiles() + most - 1) / most;
+  if (!shares_blocks(plan) && blocks < 8 * threads) blocks = (blocks + threads - 1) / threads * threads;
+  return (plan.tiles() + blocks - 1) / blocks;
 }
 
 // Planes are a cache line apart modulo the caches' way size, or a tile's 36 or 64 stores would fall into one
@@ -36,17 +54,21 @@ int64_t block_tiles(const WinogradPlan& plan, int threads) {
 struct Block {
   int64_t tiles, v_plane;
   int64_t m_plane, m_pitch;  // products
-  uint64_t floats;           // of one worker
+  uint64_t products;         // floats before them
+  uint64_t operands;         // floats of inputs and products
+  uint64_t zeros, edges;     // floats of what a border reads; and with what it writes, per worker
 };
 
-Block block_of(const WinogradPlan& plan, int threads) {
+Block block_of(const WinogradPlan& plan, int64_t tiles) {
   Block b{};
-  b.tiles = block_tiles(plan, threads);
+  b.tiles = tiles;
   b.v_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * plan.c_pitch), 16)) + 16;
   b.m_pitch = pitch_of(plan.k);
   b.m_plane = static_cast<int64_t>(round_up(static_cast<uint64_t>(b.tiles * b.m_pitch), 16)) + 16;
-  b.floats = static_cast<uint64_t>(plan.planes() * (b.v_plane + b.m_plane)) +
-             round_up(static_cast<uint64_t>(plan.c), 16) + round_up(static_cast<uint64_t>(plan.k), 16);
+  b.products = static_cast<uint64_t>(plan.planes() * b.v_plane);
+  b.operands = static_cast<uint64_t>(plan.planes() * (b.v_plane + b.m_plane));
+  b.zeros = round_up(static_cast<uint64_t>(plan.c), 16);
+  b.edges = b.zeros + round_up(static_cast<uint64_t>(plan.k), 16);
   return b;
 }
 
@@ -59,59 +81,65 @@ Place place_of(const WinogradPlan& plan, int64_t tile) {
   return {tile / per_image, within / plan.across * winograd_outputs, within % plan.across * winograd_outputs};
 }
 
-void transform_inputs(const IsaTable& isa, const WinogradPlan& plan, const Block& b, const float* x,
-                      int64_t first, int64_t count, float* v, const float* zeros) {
+// One block's pass through the three stages.
+struct Work {
+  const IsaTable& isa;
+  const WinogradPlan& plan;
+  const Block& block;
+  const Epilogue& epilogue;
+  const float* x;
+  const float* packed;
+  float* y;
+  float *v, *products;
+  int64_t first;  // tile of the block
+};
+
+void transform_input(const Work& w, int64_t t, const float* zeros) {
+  const WinogradPlan& plan = w.plan;
   const float* pixels[64];
-  for (int64_t t = 0; t < count; t++) {
-    const Place at = place_of(plan, first + t);
-    tile_pixels_at(x + at.image * plan.h * plan.w * plan.c, plan.h, plan.w, plan.c, at.y - plan.padding,
-                   at.x - plan.padding, plan.extent(), zeros, pixels);
-    isa.winograd_input(plan.kernel, pixels, static_cast<int>(plan.c), v + t * plan.c_pitch, b.v_plane);
-  }
+  const Place at = place_of(plan, w.first + t);
+  tile_pixels_at(w.x + at.image * plan.h * plan.w * plan.c, plan.h, plan.w, plan.c, at.y - plan.padding,
+                 at.x - plan.padding, plan.extent(), zeros, pixels);
+  w.isa.winograd_input(plan.kernel, pixels, static_cast<int>(plan.c), w.v + t * plan.c_pitch,
+                       w.block.v_plane);
 }
 
-// products[p] = v[p] u[p], each a convolution with a 1x1 kernel over a row of `count` pixels.
-void multiply(const IsaTable& isa, const WinogradPlan& plan, const Block& b, const float* packed,
-              int64_t count, const float* v, float* products) {
-  const int64_t panels = panels_of(isa, plan.k), panel_floats = plan.c * isa.panel;
+// products[p] = v[p] u[p] for one panel of filters: a convolution with a 1x1 kernel over a row of `count`
+// pixels.
+void multiply(const Work& w, int64_t p, int64_t panel, int64_t count) {
+  const WinogradPlan& plan = w.plan;
   ConvBlock c{};
+  c.x = w.v + p * w.block.v_plane;
   c.x_pixel = plan.c_pitch;
   c.kernel = 1;
   c.run = static_cast<int>(plan.c);
   c.rows = 1;
   c.width = static_cast<int>(count);
-  c.y_pixel = b.m_pitch;
-  for (int64_t p = 0; p < plan.planes(); p++) {
-    c.x = v + p * b.v_plane;
-    for (int64_t panel = 0; panel < panels; panel++) {
-      c.w = packed + (p * panels + panel) * panel_floats;
-      c.filters = static_cast<int>(std::min<int64_t>(isa.panel, plan.k - panel * isa.panel));
-      c.y = products + p * b.m_plane + panel * isa.panel;
-      isa.conv_panel(c);
-    }
-  }
+  c.w = w.packed + (p * panels_of(w.isa, plan.k) + panel) * plan.c * w.isa.panel;
+  c.filters = static_cast<int>(std::min<int64_t>(w.isa.panel, plan.k - panel * w.isa.panel));
+  c.y = w.products + p * w.block.m_plane + panel * w.isa.panel;
+  c.y_pixel = w.block.m_pitch;
+  w.isa.conv_panel(c);
 }
 
-void transform_outputs(const IsaTable& isa, const WinogradPlan& plan, const Block& b, const Epilogue& e,
-                       const float* products, int64_t first, int64_t count, float* y, float* nowhere) {
+void transform_output(const Work& w, int64_t t, float* nowhere) {
+  const WinogradPlan& plan = w.plan;
   float* pixels[16];
-  const int shrink = e.pooled ? 2 : 1;
-  const int64_t h = plan.oh / shrink, w = plan.ow / shrink;
+  const int shrink = w.epilogue.pooled ? 2 : 1;
+  const int64_t height = plan.oh / shrink, width = plan.ow / shrink;
   WinogradOutput o{};
-  o.plane = b.m_plane;
+  o.plane = w.block.m_plane;
   o.filters = static_cast<int>(plan.k);
-  o.bias = e.bias;
-  o.leaky = e.leaky;
-  o.slope = e.slope;
-  o.pooled = e.pooled;
+  o.bias = w.epilogue.bias;
+  o.leaky = w.epilogue.leaky;
+  o.slope = w.epilogue.slope;
+  o.pooled = w.epilogue.pooled;
   o.pixels = pixels;
-  for (int64_t t = 0; t < count; t++) {
-    const Place at = place_of(plan, first + t);
-    tile_pixels_at(y + at.image * h * w * plan.k, h, w, plan.k, at.y / shrink, at.x / shrink,
-                   winograd_outputs / shrink, nowhere, pixels);
-    o.products = products + t * b.m_pitch;
-    isa.winograd_output(plan.kernel, o);
-  }
+  const Place at = place_of(plan, w.first + t);
+  tile_pixels_at(w.y + at.image * height * width * plan.k, height, width, plan.k, at.y / shrink,
+                 at.x / shrink, winograd_outputs / shrink, nowhere, pixels);
+  o.products = w.products + t * w.block.m_pitch;
+  w.isa.winograd_output(plan.kernel, o);
 }
 
 WinogradPlan plan_of(int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow, int64_t k,
@@ -143,7 +171,9 @@ uint64_t winograd_packed_floats(const IsaTable& isa, const WinogradPlan& plan) {
 }
 
 uint64_t winograd_workspace_floats(const CpuDevice& device, const WinogradPlan& plan) {
-  return static_cast<uint64_t>(device.threads) * block_of(plan, device.threads).floats;
+  const Block b = block_of(plan, most_tiles(plan, device.threads));
+  const auto threads = static_cast<uint64_t>(device.threads);
+  return shares_blocks(plan) ? b.operands + threads * b.edges : threads * (b.operands + b.edges);
 }
 
 void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad, const float* w,
@@ -172,22 +202,58 @@ void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad,
   });
 }
 
+namespace {
+
+// Every worker takes blocks of its own through all stages.
+void run_blocks(int threads, const Work& all, float* workspace) {
+  const WinogradPlan& plan = all.plan;
+  const Block& b = all.block;
+  const int64_t blocks = (plan.tiles() + b.tiles - 1) / b.tiles, panels = panels_of(all.isa, plan.k);
+  parallel(threads, blocks, [&](int64_t index, int worker) {
+    Work w = all;
+    w.v = workspace + static_cast<uint64_t>(worker) * (b.operands + b.edges);
+    w.products = w.v + b.products;
+    w.first = index * b.tiles;
+    float *zeros = w.v + b.operands, *nowhere = zeros + b.zeros;
+    std::memset(zeros, 0, b.zeros * sizeof(float));
+    const int64_t count = std::min(b.tiles, plan.tiles() - w.first);
+    for (int64_t t = 0; t < count; t++) transform_input(w, t, zeros);
+    for (int64_t p = 0; p < plan.planes(); p++) {
+      for (int64_t panel = 0; panel < panels; panel++) multiply(w, p, panel, count);
+    }
+    for (int64_t t = 0; t < count; t++) transform_output(w, t, nowhere);
+  });
+}
+
+// All workers take one block through the stages, one stage after the other.
+void run_shared_blocks(int threads, const Work& all, float* workspace) {
+  const WinogradPlan& plan = all.plan;
+  const Block& b = all.block;
+  const int64_t panels = panels_of(all.isa, plan.k);
+  Work w = all;
+  w.v = workspace;
+  w.products = workspace + b.products;
+  float* zeros = workspace + b.operands;
+  float* nowhere = zeros + b.zeros;  // one per worker, an edge apart
+  std::memset(zeros, 0, b.zeros * sizeof(float));
+  for (w.first = 0; w.first < plan.tiles(); w.first += b.tiles) {
+    const int64_t count = std::min(b.tiles, plan.tiles() - w.first);
+    parallel(threads, count, [&](int64_t t, int) { transform_input(w, t, zeros); });
+    parallel(threads, plan.planes() * panels,
+             [&](int64_t index, int) { multiply(w, index / panels, index % panels, count); });
+    parallel(threads, count, [&](int64_t t, int worker) {
+      transform_output(w, t, nowhere + static_cast<uint64_t>(worker) * b.edges);
+    });
+  }
+}
+
+}  // namespace
+
 void winograd_run(const CpuDevice& device, const WinogradPlan& plan, const float* x, const float* packed,
                   float* y, const Epilogue& epilogue, float* workspace) {
-  const IsaTable& isa = *device.isa;
-  const Block b = block_of(plan, device.threads);
-  const int64_t blocks = (plan.tiles() + b.tiles - 1) / b.tiles;
-  parallel(device.threads, blocks, [&](int64_t index, int worker) {
-    float* v = workspace + static_cast<uint64_t>(worker) * b.floats;
-    float* products = v + plan.planes() * b.v_plane;
-    float* zeros = products + plan.planes() * b.m_plane;
-    float* nowhere = zeros + round_up(static_cast<uint64_t>(plan.c), 16);
-    std::memset(zeros, 0, static_cast<size_t>(plan.c) * sizeof(float));
-    const int64_t first = index * b.tiles, count = std::min(b.tiles, plan.tiles() - first);
-    transform_inputs(isa, plan, b, x, first, count, v, zeros);
-    multiply(isa, plan, b, packed, count, v, products);
-    transform_outputs(isa, plan, b, epilogue, products, first, count, y, nowhere);
-  });
+  const Block b = block_of(plan, block_tiles(plan, device.threads));
+  const Work work{*device.isa, plan, b, epilogue, x, packed, y, nullptr, nullptr, 0};
+  (shares_blocks(plan) ? run_shared_blocks : run_blocks)(device.threads, work, workspace);
 }
 
 }  // namespace fcdd::cpu

@@ -1,10 +1,10 @@
 // GFLOP/s of the convolution passes on `cpu`, per layer shape of the networks, and their share of the FMA
 // peak that the same run measures. Not a test. bench_conv [isa [threads [filter]]]
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <functional>
 #include <string>
 
@@ -22,24 +22,18 @@ void fail(const char* file, int line, const std::string& what) {
 
 namespace {
 
-// Processor time per thread, which a busy machine stretches far less than the wall clock; it includes waiting
-// at the barrier while spinning.
-double seconds(int threads, const std::function<void()>& body) {
-  timespec start{}, end{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+double seconds(const std::function<void()>& body) {
+  const auto start = std::chrono::steady_clock::now();
   body();
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
-  const double spent = static_cast<double>(end.tv_sec - start.tv_sec) +
-                       static_cast<double>(end.tv_nsec - start.tv_nsec) * 1e-9;
-  return spent / threads;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // Best of several runs within about a fifth of a second.
-double best_seconds(int threads, const std::function<void()>& body) {
+double best_seconds(const std::function<void()>& body) {
   body();
   double best = 1e9, total = 0;
   for (int i = 0; i < 100 && (total < 0.2 || i < 3); i++) {
-    const double s = seconds(threads, body);
+    const double s = seconds(body);
     best = std::min(best, s);
     total += s;
   }
@@ -51,7 +45,7 @@ double peak_gflops(const char* isa, int threads) {
   const cpu::IsaTable& table = *cpu::choose_isa(isa);
   const int64_t iterations = 1 << 18;
   const double s = best_seconds(
-      threads, [&] { cpu::parallel(threads, threads, [&](int64_t, int) { table.fma_chains(iterations); }); });
+      [&] { cpu::parallel(threads, threads, [&](int64_t, int) { table.fma_chains(iterations); }); });
   return static_cast<double>(iterations) * table.flops_per_fma_iteration * threads / s * 1e-9;
 }
 
@@ -107,19 +101,16 @@ void bench_layer(const char* isa, int threads, const Layer& layer, double peak) 
     if (pass == FCDD_WEIGHT_GRAD) continue;
     packed[pass] = b.scratch(b.table->conv_packed_bytes(b.device, &p, pass));
     const FcddConvPack pack{p, pass, w, packed[pass]};
-    packing[pass] = best_seconds(threads, [&] { b.run(b.table->conv_pack(b.device, &pack)); });
+    packing[pass] = best_seconds([&] { b.run(b.table->conv_pack(b.device, &pack)); });
   }
   FcddConvForward forward{};
   forward.p = p, forward.x = x, forward.packed = packed[0], forward.y = y, forward.workspace = workspace[0];
   const FcddConvInputGrad input{p, dy, packed[1], dx, workspace[1]};
   const FcddConvWeightGrad weight{p, x, dy, b.real_out(weights), FcddBuffer{}, workspace[2]};
   std::printf("%-17s", layer.name);
-  report("forward", gflop, best_seconds(threads, [&] { b.run(b.table->conv_forward(b.device, &forward)); }),
-         peak);
-  report("input", gflop, best_seconds(threads, [&] { b.run(b.table->conv_input_grad(b.device, &input)); }),
-         peak);
-  report("weight", gflop, best_seconds(threads, [&] { b.run(b.table->conv_weight_grad(b.device, &weight)); }),
-         peak);
+  report("forward", gflop, best_seconds([&] { b.run(b.table->conv_forward(b.device, &forward)); }), peak);
+  report("input", gflop, best_seconds([&] { b.run(b.table->conv_input_grad(b.device, &input)); }), peak);
+  report("weight", gflop, best_seconds([&] { b.run(b.table->conv_weight_grad(b.device, &weight)); }), peak);
   std::printf("  pack %.2f + %.2f ms\n", packing[0] * 1e3, packing[1] * 1e3);
   std::fflush(stdout);
 }

@@ -127,6 +127,15 @@ TEST(cpu_conv_same_padding) {
   }
 }
 
+// Weights so many that workers share blocks of tiles: fewer tiles than workers, and more than one block.
+TEST(cpu_conv_many_channels) {
+  std::mt19937 random(test_seed(18));
+  for (const FcddConvProblem& p : std::initializer_list<FcddConvProblem>{
+           {1, 5, 6, 290, 310, 3, 1, 1}, {2, 9, 11, 310, 290, 3, 1, 1}, {1, 7, 13, 210, 240, 5, 1, 2}}) {
+    check_problem(random, p);
+  }
+}
+
 // The same with the direct algorithm, which large layers no longer reach by themselves.
 TEST(cpu_conv_direct_of_winograd_shapes) {
   setenv("FCDD_CPU_CONV", "direct", 1);
@@ -231,8 +240,8 @@ TEST(cpu_conv_memory_grows_with_the_batch) {
     FcddConvProblem p{1,
                       uniform(random, kernel, 60),
                       uniform(random, kernel, 60),
-                      uniform(random, 1, 200),
-                      uniform(random, 1, 200),
+                      uniform(random, 1, i % 4 == 0 ? 400 : 200),
+                      uniform(random, 1, i % 4 == 0 ? 400 : 200),
                       kernel,
                       1,
                       kernel / 2};
