@@ -9,6 +9,8 @@ namespace fcdd {
 namespace {
 
 constexpr uint64_t kRecomputeFrom = uint64_t{512} << 20;  // smaller plans trade no time for memory
+// Multiplications per output of a convolution that is cheap enough to run twice: a first layer's 5x5 of RGB.
+constexpr int64_t kCheapFanIn = 75;
 
 class Planning {
  public:
@@ -41,7 +43,7 @@ class Planning {
     plan_.step_bytes = planner_.place();
     plan_.kept_bytes = kept_.place();
     for (int i = 0; i < count_; i++) {
-      if (in_place(i)) plan_.grads[i] = plan_.values[i];
+      if (in_place(i)) plan_.grads[i] = conv_runs_again(i) ? plan_.again[i] : plan_.values[i];
     }
     find_held();
     return std::move(plan_);
@@ -62,11 +64,22 @@ class Planning {
     return i < count_ && trained(i) && !is_conv(i) && !plan_.options.keep_activations;
   }
 
+  bool recomputes() const { return plan_.options.recompute == true && !plan_.options.keep_activations; }
+
   // Whether value i, written by a post step, is dropped after the forward pass and computed again for the
   // convolution that reads it. The post step's own input lives long enough when it has a backward pass.
-  bool computed_again(int i) const {
-    return plan_.options.recompute == true && !plan_.options.keep_activations && i > 0 && i < count_ &&
-           trained(i - 1) && std::holds_alternative<PostStep>(program_.steps[i - 1]) && is_conv(i);
+  bool post_runs_again(int i) const {
+    return recomputes() && i > 0 && i < count_ && trained(i - 1) && !conv_runs_again(i - 1) &&
+           std::holds_alternative<PostStep>(program_.steps[i - 1]) && is_conv(i);
+  }
+
+  // Whether value i, written by the first of all convolutions, is dropped after the forward pass and computed
+  // again for the backward pass of the post step that reads it.
+  bool conv_runs_again(int i) const {
+    if (!recomputes() || i != 1 || count_ < 2 || !trained(0)) return false;
+    const ConvStep* conv = std::get_if<ConvStep>(&program_.steps[0]);
+    return conv != nullptr && std::holds_alternative<PostStep>(program_.steps[1]) &&
+           int64_t{conv->p.channels} * conv->p.kernel * conv->p.kernel <= kCheapFanIn;
   }
 
   void keep(Slot& slot, uint64_t bytes) {
@@ -88,11 +101,16 @@ class Planning {
   void value(int i) {
     const uint64_t bytes = bytes_of(batch(), program_.values[i], real_);
     int last = i == count_ ? loss_time() : trained(i) ? backward_time(i) : forward_time(i);
-    if (computed_again(i)) {
+    if (post_runs_again(i)) {
       last = forward_time(i);
       once(plan_.again[i], bytes, backward_time(i));
+    } else if (conv_runs_again(i)) {
+      last = forward_time(i);
+      planner_.add(plan_.again[i], bytes, backward_time(i),
+                   std::max(backward_time(i), gradient_read_time(i)));
+    } else if (in_place(i)) {
+      last = std::max(last, gradient_read_time(i));
     }
-    if (in_place(i)) last = std::max(last, gradient_read_time(i));
     // An autoencoder is compared with its input.
     if (i == 0 && plan_.options.objective == FCDD_OBJECTIVE_AE) last = std::max(last, loss_time());
     if (plan_.options.keep_activations) last = end();
@@ -116,7 +134,12 @@ class Planning {
     } else {
       whole_step(slots.packed, packed);  // packed once
     }
-    once(slots.workspace, table.conv_workspace_bytes(device_.handle(), &p, FCDD_FORWARD), forward_time(i));
+    const uint64_t workspace = table.conv_workspace_bytes(device_.handle(), &p, FCDD_FORWARD);
+    once(slots.workspace, workspace, forward_time(i));
+    if (conv_runs_again(i + 1)) {
+      once(slots.packed_again, packed, backward_time(i + 1));
+      once(slots.workspace_again, workspace, backward_time(i + 1));
+    }
     if (step.normalised) {
       planner_.add(slots.sums,
                    static_cast<uint64_t>(batch()) * 2 * static_cast<uint64_t>(p.filters) * sizeof(double),

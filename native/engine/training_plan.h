@@ -38,7 +38,8 @@ struct TrainingPlanOptions {
 struct TrainingPlan {
   struct StepSlots {
     Slot packed, packed_back;  // convolutions: weights as the forward pass and the input gradient want them
-    Slot sums;                 // convolutions before a batch norm
+    Slot packed_again, workspace_again;  // of a convolution that runs again
+    Slot sums;                           // convolutions before a batch norm
     Slot mean, inv_std, argmax;
     Slot workspace;        // forward
     Slot workspace_back;   // post; weight gradient

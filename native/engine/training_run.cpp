@@ -77,7 +77,12 @@ void TrainingRun::pack_frozen() {
 }
 
 void TrainingRun::conv_forward(size_t i, const ConvStep& step, int batch) {
-  if (step.trainable) pack(step, FCDD_FORWARD, plan_.steps[i].packed);
+  const TrainingPlan::StepSlots& slots = plan_.steps[i];
+  if (step.trainable) pack(step, FCDD_FORWARD, slots.packed);
+  run_conv(i, step, batch, {slots.packed, plan_.values[i + 1], slots.sums, slots.workspace});
+}
+
+void TrainingRun::run_conv(size_t i, const ConvStep& step, int batch, const ConvPlaces& places) {
   const uint64_t real = static_cast<uint64_t>(device_.info().real_bytes);
   const uint64_t in = bytes_of(1, network_.training.values[i], real);
   const uint64_t out = bytes_of(1, network_.training.values[i + 1], real);
@@ -88,11 +93,11 @@ void TrainingRun::conv_forward(size_t i, const ConvStep& step, int batch) {
     a.p = step.p;
     a.p.batch = std::min(chunk, batch - first);
     a.x = images_from(buffer(plan_.values[i]), first, in);
-    a.packed = buffer(plan_.steps[i].packed);
-    a.y = images_from(buffer(plan_.values[i + 1]), first, out);
+    a.packed = buffer(places.packed);
+    a.y = images_from(buffer(places.y), first, out);
     a.bias = network_.tensor(step.bias);
-    if (step.normalised) a.sums = images_from(buffer(plan_.steps[i].sums), first, sums);
-    a.workspace = buffer(plan_.steps[i].workspace);
+    if (places.sums.bytes > 0) a.sums = images_from(buffer(places.sums), first, sums);
+    a.workspace = buffer(places.workspace);
     device_.check(device_.table().conv_forward(device_.handle(), &a), "convolution");
   }
 }
@@ -225,6 +230,13 @@ void TrainingRun::post_backward(size_t i, const PostStep& step, int batch) {
   a.p.batch = batch;
   a.dy = buffer(plan_.grads[i + 1]);
   a.x = buffer(plan_.values[i]);
+  if (plan_.again[i].bytes > 0) {
+    const TrainingPlan::StepSlots& conv = plan_.steps[i - 1];
+    const ConvStep& before = std::get<ConvStep>(network_.training.steps[i - 1]);
+    pack(before, FCDD_FORWARD, conv.packed_again);
+    run_conv(i - 1, before, batch, {conv.packed_again, plan_.again[i], Slot{}, conv.workspace_again});
+    a.x = buffer(plan_.again[i]);
+  }
   a.mean = buffer(slots.mean);
   a.inv_std = buffer(slots.inv_std);
   a.gamma = network_.tensor(step.norm.gamma);

@@ -53,6 +53,11 @@ class TrainingRun {
   void pack_frozen();
   void check_statistics(const PostStep& step, size_t index, int batch) const;
   void conv_forward(size_t i, const ConvStep& step, int batch);
+  // The convolution alone, to value i+1 or to its place for the backward pass.
+  struct ConvPlaces {
+    const Slot &packed, &y, &sums, &workspace;
+  };
+  void run_conv(size_t i, const ConvStep& step, int batch, const ConvPlaces& places);
   void post_forward(size_t i, const PostStep& step, int batch);
   void apply_post(size_t i, const PostStep& step, int batch, FcddBuffer y, FcddBuffer argmax);
   void objective_loss(int batch);
