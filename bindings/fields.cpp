@@ -1,6 +1,7 @@
 #include "fields.h"
 
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "fcdd/errors.h"
@@ -76,29 +77,41 @@ std::string read_text(const Napi::Value& value, const std::string& argument) {
   return value.As<Napi::String>();
 }
 
-template <class Array>
-static std::vector<double> finite_copy(const Array& array, const std::string& argument) {
+template <class T, class Array>
+static std::vector<T> finite_copy(const Array& array, const std::string& argument) {
   const auto* data = array.Data();
   const size_t count = array.ElementLength();
-  std::vector<double> values(count);
-  for (size_t i = 0; i < count; i++) {
-    values[i] = static_cast<double>(data[i]);
-    if (!std::isfinite(values[i])) {
-      reject("finite numbers", argument, number_text(values[i]) + " at index " + std::to_string(i));
+  // Without a way out of the loop the compiler does many values at once.
+  bool finite = true;
+  for (size_t i = 0; i < count; i++) finite &= std::abs(data[i]) <= std::numeric_limits<T>::max();
+  for (size_t i = 0; !finite && i < count; i++) {
+    if (!std::isfinite(data[i])) {
+      reject("finite numbers", argument,
+             number_text(static_cast<double>(data[i])) + " at index " + std::to_string(i));
     }
   }
-  return values;
+  return std::vector<T>(data, data + count);
+}
+
+static napi_typedarray_type array_type(const Napi::Value& value, const std::string& argument) {
+  if (value.IsTypedArray()) {
+    const napi_typedarray_type type = value.As<Napi::TypedArray>().TypedArrayType();
+    if (type == napi_float32_array || type == napi_float64_array) return type;
+  }
+  reject("a Float32Array or Float64Array", argument, describe(value));
 }
 
 std::vector<double> read_values(const Napi::Value& value, const std::string& argument) {
-  if (value.IsTypedArray()) {
-    const auto array = value.As<Napi::TypedArray>();
-    if (array.TypedArrayType() == napi_float32_array)
-      return finite_copy(value.As<Napi::Float32Array>(), argument);
-    if (array.TypedArrayType() == napi_float64_array)
-      return finite_copy(value.As<Napi::Float64Array>(), argument);
-  }
-  reject("a Float32Array or Float64Array", argument, describe(value));
+  if (array_type(value, argument) == napi_float64_array)
+    return finite_copy<double>(value.As<Napi::Float64Array>(), argument);
+  const auto narrow = finite_copy<float>(value.As<Napi::Float32Array>(), argument);
+  return std::vector<double>(narrow.begin(), narrow.end());
+}
+
+Reals read_reals(const Napi::Value& value, const std::string& argument) {
+  if (array_type(value, argument) == napi_float64_array)
+    return finite_copy<double>(value.As<Napi::Float64Array>(), argument);
+  return finite_copy<float>(value.As<Napi::Float32Array>(), argument);
 }
 
 std::vector<uint8_t> read_bytes(const Napi::Value& value, const std::string& argument, int high) {

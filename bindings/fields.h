@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace fcdd::bindings {
@@ -25,6 +26,9 @@ std::string read_text(const Napi::Value& value, const std::string& argument);
 // Copies of a Float32Array or Float64Array (finite values only) and of a Uint8Array (values 0...high).
 std::vector<double> read_values(const Napi::Value& value, const std::string& argument);
 std::vector<uint8_t> read_bytes(const Napi::Value& value, const std::string& argument, int high = 255);
+// Like read_values, in the precision that they came in: pixels are many.
+using Reals = std::variant<std::vector<float>, std::vector<double>>;
+Reals read_reals(const Napi::Value& value, const std::string& argument);
 
 // The properties of one object. A property that is undefined counts as absent.
 class Fields {

@@ -111,22 +111,23 @@ Napi::Value NetworkWrap::initialise(const Napi::CallbackInfo& info) {
 Napi::Value NetworkWrap::infer(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     owned_->require_alive();
-    auto pixels = read_values(info[0], "pixels");
+    auto pixels = read_reals(info[0], "pixels");
+    const size_t values = std::visit([](const auto& v) { return v.size(); }, pixels);
     Fields f(info[1], "options");
     const InferOptions options = read_infer_options(f);
     const StopFlag stop = read_abort(info.Env(), f);
     f.done();
     const size_t per_image = static_cast<size_t>(input_.channels) * input_.height * input_.width;
-    if (pixels.empty() || pixels.size() % per_image != 0) {
+    if (values == 0 || values % per_image != 0) {
       reject("a positive multiple of " + std::to_string(per_image) + " values (height × width × channels)",
-             "pixels", std::to_string(pixels.size()));
+             "pixels", std::to_string(values));
     }
-    const int count = static_cast<int>(pixels.size() / per_image);
+    const int count = static_cast<int>(values / per_image);
     return owned_->dispatcher()->promise<InferResult>(
         info.Env(), stop,
         [network = owned_, pixels = std::move(pixels), count, options, stop] {
           if (*stop) throw Error("FCDD_ABORTED", "The inference was aborted");
-          return network->get()->infer(pixels, count, options);
+          return std::visit([&](const auto& v) { return network->get()->infer(v, count, options); }, pixels);
         },
         [options](Napi::Env env, InferResult& result) { return to_js(env, result, options); });
   });

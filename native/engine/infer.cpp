@@ -49,10 +49,10 @@ void check_pipeline(const Network::Impl& network, const ImageStore& store, const
   }
 }
 
-}  // namespace
-
-InferResult Network::infer(const std::vector<double>& pixels, int count, const InferOptions& options) {
-  const InputShape in = impl_->input;
+template <class T>
+InferResult infer_pixels(Network::Impl& network, const std::vector<T>& pixels, int count,
+                         const InferOptions& options) {
+  const InputShape in = network.input;
   const size_t size =
       static_cast<size_t>(in.height) * static_cast<size_t>(in.width) * static_cast<size_t>(in.channels);
   if (count < 0 || pixels.size() != size * static_cast<size_t>(count)) {
@@ -62,14 +62,24 @@ InferResult Network::infer(const std::vector<double>& pixels, int count, const I
   }
   InferResult result;
   if (count == 0) return result;
-  Inference& inference = inference_of(*impl_, count, options);
+  Inference& inference = inference_of(network, count, options);
   for (int first = 0; first < count; first += inference.capacity()) {
     const int n = std::min(inference.capacity(), count - first);
-    upload_real(*impl_->device, inference.input(), pixels.data() + static_cast<size_t>(first) * size,
+    upload_real(*network.device, inference.input(), pixels.data() + static_cast<size_t>(first) * size,
                 size * static_cast<size_t>(n));
-    inference.run(*impl_, n, options, result);
+    inference.run(network, n, options, result);
   }
   return result;
+}
+
+}  // namespace
+
+InferResult Network::infer(const std::vector<float>& pixels, int count, const InferOptions& options) {
+  return infer_pixels(*impl_, pixels, count, options);
+}
+
+InferResult Network::infer(const std::vector<double>& pixels, int count, const InferOptions& options) {
+  return infer_pixels(*impl_, pixels, count, options);
 }
 
 InferResult Network::infer(const ImageStore& store, const FcddPipeline& pipeline, int first, int count,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "engine/lower.h"
@@ -24,12 +25,14 @@ inline void upload_bytes(const Device& device, FcddBuffer to, const void* from, 
   if (bytes > 0) device.check(device.table().upload(device.handle(), head(to, bytes), from), "upload");
 }
 
-inline void upload_real(const Device& device, FcddBuffer to, const double* from, size_t count) {
-  if (device.info().real_bytes == sizeof(double))
-    return upload_bytes(device, to, from, count * sizeof(double));
-  std::vector<float> narrow(count);
-  std::transform(from, from + count, narrow.begin(), [](double v) { return static_cast<float>(v); });
-  upload_bytes(device, to, narrow.data(), count * sizeof(float));
+// From is float or double.
+template <class From>
+void upload_real(const Device& device, FcddBuffer to, const From* from, size_t count) {
+  if (device.info().real_bytes == sizeof(From)) return upload_bytes(device, to, from, count * sizeof(From));
+  using Real = std::conditional_t<std::is_same_v<From, double>, float, double>;
+  std::vector<Real> converted(count);
+  std::transform(from, from + count, converted.begin(), [](From v) { return static_cast<Real>(v); });
+  upload_bytes(device, to, converted.data(), count * sizeof(Real));
 }
 
 template <class T>

@@ -1,19 +1,25 @@
+import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { openDevice, ops } from '../engine/index.js';
 import type { DeviceName, DeviceOptions } from '../engine/types.js';
 import { FcddError } from '../errors.js';
+import { architecture } from '../models/index.js';
+import { multiplyAdds } from '../models/operations.js';
 import { versions } from '../training/versions.js';
 import { benchOps } from './ops.js';
 import { inferenceError, median, type Timed, timeInference, timeTraining } from './ours.js';
 import { openPeer, type Peer } from './peers.js';
-import type { BenchOptions, BenchResult, BenchRow, PeerName, Suite } from './types.js';
+import { measureScaling } from './scaling.js';
+import type { BenchOptions, BenchResult, BenchRow, PeerName, ScalingRow, Suite } from './types.js';
 
 /** The published settings' batches; inference alone (latency) and eight at a time. */
 const defaults: Record<'inference' | 'train', { models: string[]; batches: (model: string) => number[] }> = {
   inference: { models: ['vgg11', 'cnn224-w', 'cnn32-lw3k'], batches: () => [1, 8] },
   train: {
     models: ['vgg11-f', 'cnn28-w', 'cnn32-lw3k'],
-    batches: (model) => [({ 'cnn28-w': 128, 'cnn32-lw3k': 20 } as Record<string, number>)[model] ?? 16],
+    batches: (model) =>
+      (({ 'cnn28-w': [128], 'cnn32-lw3k': [20, 200] }) as Record<string, number[]>)[model] ?? [16],
   },
 };
 
@@ -27,6 +33,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const deviceOptions: DeviceOptions = {
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
+    ...(options.isa === undefined ? {} : { isa: options.isa }),
   };
   using device = openDevice(name, deviceOptions);
   const { info } = device;
@@ -35,15 +42,19 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       hint: 'scripts/gpu-verify times PyTorch on a GPU',
     });
   }
-  const peers = await Promise.all(options.peers.map(openPeer));
-  const timed = options.suites.includes('ops') && info.name === 'cpu';
-  const roofs = timed ? await ops.peaks(device) : null;
+  const peers = await Promise.all(options.peers.map((peer) => openPeer(peer, options.isa)));
+  const roofs = info.name === 'cpu' ? await ops.peaks(device) : null;
   const results: BenchRow[] = [];
   const keep = (rows: BenchRow[]): void => {
     results.push(...rows);
     for (const row of rows) options.onRow?.(row);
   };
+  let scaling: ScalingRow[] | undefined;
   for (const suite of options.suites) {
+    if (suite === 'scaling') {
+      scaling = await measureScaling(name, deviceOptions, info, options);
+      continue;
+    }
     if (suite === 'ops') {
       keep(await benchOps(device, roofs, options));
       continue;
@@ -51,7 +62,16 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     for (const model of options.models ?? defaults[suite].models) {
       const error = suite === 'inference' ? await inferenceError(model, name, deviceOptions) : null;
       for (const batch of options.batches ?? defaults[suite].batches(model))
-        keep(await race({ suite, model, batch, error }, name, deviceOptions, info.threads, peers, options));
+        keep(
+          await race(
+            { suite, model, batch, error, roofs },
+            name,
+            deviceOptions,
+            info.threads,
+            peers,
+            options,
+          ),
+        );
     }
   }
   return {
@@ -61,10 +81,25 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     isa: info.isa,
     threads: info.threads,
     versions: versions(info),
+    commit: commitOfSources(),
     peers: Object.fromEntries(peers.map((peer) => [peer.name, peer.facts])),
     peaks: roofs,
     results,
+    ...(scaling ? { scaling } : {}),
   };
+}
+
+/** Whatever git says of the package's folder, if it is a checkout. */
+function commitOfSources(): string | null {
+  const folder = fileURLToPath(new URL('../..', import.meta.url));
+  const git = (...args: string[]): string =>
+    spawnSync('git', args, { cwd: folder, encoding: 'utf8' }).stdout?.trim() ?? '';
+  if (git('rev-parse', '--show-prefix') !== '') return null; // installed somewhere below another project
+  const commit = git('rev-parse', '--short', 'HEAD');
+  if (commit === '') return null;
+  const sources = ['native', 'bindings', 'src'];
+  const changed = git('status', '--porcelain', '--untracked-files=no', '--', ...sources) !== '';
+  return changed ? `${commit}+` : commit;
 }
 
 interface Course {
@@ -72,11 +107,12 @@ interface Course {
   model: string;
   batch: number;
   error: number | null;
+  roofs: BenchResult['peaks'];
 }
 
 /** Ours and the peers on one course, in turns; a row per peer that can run it, or one without a peer. */
 async function race(
-  { suite, model, batch, error }: Course,
+  { suite, model, batch, error, roofs }: Course,
   name: DeviceName,
   deviceOptions: DeviceOptions,
   threads: number,
@@ -99,8 +135,11 @@ async function race(
     }
     const ours = medians.get('ours')!;
     const ms = median(ours);
+    const { layers, input } = architecture(model);
+    const gflops = (2 * batch * multiplyAdds(layers({ bias: true }), input, suite)) / ms / 1e6;
     const row = {
       ...{ suite, model, batch, ms, error },
+      ...(roofs ? { gflops, fmaShare: gflops / roofs.gflops } : {}),
       spread: [Math.min(...ours), Math.max(...ours)] as [number, number],
       imagesPerSecond: (1000 * batch) / ms,
     };

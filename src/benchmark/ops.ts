@@ -1,6 +1,7 @@
 import { openDevice, ops } from '../engine/index.js';
 import type { ConvProblem, PostProblem, TimedOp, UpsampleProblem } from '../engine/ops.js';
 import type { Device } from '../engine/types.js';
+import { FcddError } from '../errors.js';
 import { relativeDistance } from '../evaluation/distance.js';
 import { median } from './ours.js';
 import type { BenchRow } from './types.js';
@@ -166,6 +167,10 @@ async function errorOf(device: Device, reference: Device, test: OpCase): Promise
 }
 
 export interface OpsOptions {
+  /** Networks whose layers are timed; default: all of the table, and the other operations. */
+  models?: readonly string[];
+  /** Images of a convolution's call; default: those of the table. The first counts. */
+  batches?: readonly number[];
   seconds: number;
   rounds: number;
   onNote?: (text: string) => void;
@@ -175,13 +180,20 @@ export interface OpsOptions {
 export async function benchOps(
   device: Device,
   roofs: { gflops: number; gigabytes: number } | null,
-  { seconds, rounds, onNote }: OpsOptions,
+  { models, batches, seconds, rounds, onNote }: OpsOptions,
 ): Promise<BenchRow[]> {
   using reference = openDevice('reference');
-  const cases = layers.flatMap((test) =>
+  const chosen = layers
+    .filter(({ name }) => models?.some((model) => name.startsWith(`${model} `)) ?? true)
+    .map(({ name, conv }) => ({ name, conv: { ...conv, batch: batches?.[0] ?? conv.batch } }));
+  const cases = chosen.flatMap((test) =>
     convCases(test).map((full, i) => ({ full, check: small(test)[i]! })),
   );
-  const others = otherCases().map((full) => ({ full, check: full }));
+  const others = models ? [] : otherCases().map((full) => ({ full, check: full }));
+  if (cases.length + others.length === 0)
+    throw new FcddError('FCDD_USAGE', `the suite ops has no layers of ${models!.join(', ')}`, {
+      hint: 'it has those of cnn28-w, cnn32-lw3k, cnn224-w and vgg11',
+    });
   const rows: BenchRow[] = [];
   for (const { full, check } of [...cases, ...others]) {
     onNote?.(full.name);

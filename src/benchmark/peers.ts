@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { CpuIsa } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
 import { architecture, networkTensors } from '../models/index.js';
@@ -23,11 +24,11 @@ export interface Peer {
 const leastCalls = 3;
 
 /** @throws FcddError FCDD_NOT_FOUND when a peer is missing: never an empty column */
-export async function openPeer(name: PeerName): Promise<Peer> {
-  return name === 'onnxruntime' ? openOnnxRuntime() : openPyTorch();
+export async function openPeer(name: PeerName, isa?: CpuIsa): Promise<Peer> {
+  return name === 'onnxruntime' ? openOnnxRuntime(isa) : openPyTorch(isa);
 }
 
-function openOnnxRuntime(): Peer {
+function openOnnxRuntime(isa?: CpuIsa): Peer {
   let runtime: string;
   try {
     runtime = createRequire(import.meta.url).resolve('onnxruntime-node');
@@ -41,6 +42,7 @@ function openOnnxRuntime(): Peer {
     provider: 'cpu',
     graphOptimisation: 'all',
     batchNormalisation: 'folded by its optimiser',
+    ...(isa ? { instructionSet: 'its own choice: it cannot be told' } : {}),
   };
   return {
     name: 'onnxruntime',
@@ -100,6 +102,13 @@ function ask<T>(child: ChildProcess, message: object): Promise<T> {
   });
 }
 
+/** What holds PyTorch's own kernels and those of oneDNN to an instruction set. */
+const heldTo: Record<CpuIsa, Record<string, string>> = {
+  baseline: { ATEN_CPU_CAPABILITY: 'default', ONEDNN_MAX_CPU_ISA: 'SSE41', DNNL_MAX_CPU_ISA: 'SSE41' },
+  avx2: { ATEN_CPU_CAPABILITY: 'avx2', ONEDNN_MAX_CPU_ISA: 'AVX2', DNNL_MAX_CPU_ISA: 'AVX2' },
+  avx512: {},
+};
+
 interface PyTorchAnswer {
   torch: string;
   /** Of each suite asked for. */
@@ -108,7 +117,7 @@ interface PyTorchAnswer {
 }
 
 /** scripts/compare/torch_speed.py: both memory formats, glibc told to keep memory, the better one counts. */
-async function openPyTorch(): Promise<Peer> {
+async function openPyTorch(isa?: CpuIsa): Promise<Peer> {
   const folder = new URL('../../scripts/compare/', import.meta.url);
   try {
     const python = (await import(new URL('python.mjs', folder).href)) as {
@@ -118,8 +127,9 @@ async function openPyTorch(): Promise<Peer> {
     };
     const modules = ['torch', 'numpy'];
     python.findPython(modules);
+    const environment = { ...python.KEEP_MEMORY, ...(isa ? heldTo[isa] : {}) };
     const facts: Record<string, unknown> = {
-      environment: python.KEEP_MEMORY,
+      environment,
       memoryFormats: 'the better one',
     };
     return {
@@ -137,7 +147,7 @@ async function openPyTorch(): Promise<Peer> {
             ]);
             const script = fileURLToPath(new URL('torch_speed.py', folder));
             const answer = python.runPython(script, [...list, '--json'], {
-              env: python.KEEP_MEMORY,
+              env: environment,
               modules,
             });
             facts.version = answer.torch;

@@ -1,7 +1,10 @@
-import type { DeviceInfo, DeviceName, Precision } from '../engine/types.js';
+import type { CpuIsa, DeviceInfo, DeviceName, Precision } from '../engine/types.js';
 
-/** What is timed: single operations, inference up to the scores, or whole training steps (forward to update). */
-export const suites = ['ops', 'inference', 'train'] as const;
+/**
+ * What is timed: single operations, inference up to the scores, whole training steps (forward to update), or what all
+ * threads gain over one.
+ */
+export const suites = ['ops', 'inference', 'train', 'scaling'] as const;
 export type Suite = (typeof suites)[number];
 
 export const peers = ['onnxruntime', 'pytorch'] as const;
@@ -17,6 +20,8 @@ export interface BenchOptions {
   device?: DeviceName;
   threads?: number;
   precision?: Precision;
+  /** Of the cpu; PyTorch is held to the same. Default: the best that the machine has. */
+  isa?: CpuIsa;
   peers: readonly PeerName[];
   /** Least time per measurement. */
   seconds: number;
@@ -43,11 +48,24 @@ export interface BenchRow {
   ratio: number | null;
   /** Relative L2 distance of the output from the reference device's; null where it was not compared. */
   error: number | null;
-  /** Operations: of the direct algorithm, and of the bytes that must move; the shares of the peaks below. */
+  /** Of the direct algorithm; its share of the peak, which Winograd's algorithm lets exceed 1. Cpu only. */
   gflops?: number;
   fmaShare?: number;
+  /** Operations: of the bytes that must move, and their share of the peak. */
   gigabytes?: number;
   memoryShare?: number;
+}
+
+/** What all threads gain over one, beside what they gain in a loop of FMA on registers: medians over pairs of turns. */
+export interface ScalingRow {
+  suite: 'inference' | 'train';
+  model: string;
+  batch: number;
+  pairs: number;
+  gain: number;
+  probeGain: number;
+  /** gain / probeGain: 1 is perfect. */
+  share: number;
 }
 
 export interface BenchResult {
@@ -57,9 +75,12 @@ export interface BenchResult {
   isa: string;
   threads: number;
   versions: Record<string, string | number>;
+  /** Of the sources, with '+' for changes on top of it; null where there is no checkout. */
+  commit: string | null;
   /** Of the peers: version and settings. */
   peers: Record<string, Record<string, unknown>>;
-  /** Measured in the same run; null without operations. */
+  /** Measured in the same run; null but for the cpu. */
   peaks: { gflops: number; gigabytes: number } | null;
   results: BenchRow[];
+  scaling?: ScalingRow[];
 }

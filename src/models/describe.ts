@@ -1,6 +1,7 @@
 import { openDevice, ops } from '../engine/index.js';
 import type { InputShape, ReceptiveField } from '../engine/types.js';
 import { architectures } from './architectures.js';
+import { multiplyAdds } from './operations.js';
 
 export interface ArchitectureDescription {
   name: string;
@@ -29,24 +30,10 @@ export function describeArchitectures(batch: number): ArchitectureDescription[] 
       input,
       parameters,
       receptiveField: ops.receptiveField(layers, input),
-      multiplyAdds: multiplyAdds(layers, input),
+      multiplyAdds: multiplyAdds(layers, input, 'inference'),
       trainingBytes: network.trainingBytes(batch, { adam: false, pixelwise: false }),
     };
   });
 }
 
 const product = (shape: readonly number[]): number => shape.reduce((total, extent) => total * extent, 1);
-
-/** Of the convolutions; everything else is small beside them. */
-function multiplyAdds(layers: Parameters<typeof ops.outputShapes>[0], input: InputShape): number {
-  let channels = input.channels;
-  let total = 0;
-  ops.outputShapes(layers, input).forEach((shape, index) => {
-    const layer = layers[index]!;
-    if (layer.kind === 'conv') {
-      total += shape.height * shape.width * shape.channels * channels * layer.kernel ** 2;
-    }
-    channels = shape.channels;
-  });
-  return total;
-}

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { bench } from '../../src/benchmark/compare.js';
 import { openDevice, ops } from '../../src/engine/index.js';
+import { architecture } from '../../src/models/index.js';
+import { multiplyAdds } from '../../src/models/operations.js';
 import { tolerances } from '../engine/helpers.js';
 
 const short = { seconds: 0.02, rounds: 2, threads: 1 };
@@ -47,6 +49,31 @@ describe('benchmarks', () => {
     expect(peers.onnxruntime).toMatchObject({ provider: 'cpu' });
     expect(results).toHaveLength(1);
     expect(results[0]!.ratio).toBeCloseTo(results[0]!.peerMs! / results[0]!.ms, 9);
+  });
+
+  it('hold ours to an instruction set and say what share of the peak the direct algorithm would take', async () => {
+    const { results, isa, peaks, commit } = await bench({
+      ...{ suites: ['inference', 'train'], peers: [], models: ['cnn28'], batches: [2], isa: 'baseline' },
+      ...short,
+    });
+    expect(isa).toBe('baseline');
+    expect(commit).toMatch(/^([0-9a-f]+\+?)?$/);
+    for (const { gflops, fmaShare } of results) expect(fmaShare! * peaks!.gflops).toBeCloseTo(gflops!, 9);
+    // Three convolutions: all forward and for their weights, all but the first for their inputs.
+    const { layers, input } = architecture('cnn28');
+    const [forward, whole] = [
+      multiplyAdds(layers(), input, 'inference'),
+      multiplyAdds(layers(), input, 'train'),
+    ];
+    expect(whole).toBe(3 * forward - 28 * 28 * 16 * 5 * 5);
+    expect(results[1]!.gflops! * results[1]!.ms * 1e6).toBeCloseTo(2 * 2 * whole, -1);
+  });
+
+  it('refuse what they cannot measure', async () => {
+    await expect(bench({ suites: ['scaling'], peers: [], ...short })).rejects.toThrow(/at least two threads/);
+    await expect(bench({ suites: ['ops'], models: ['cnn28'], peers: [], ...short })).rejects.toThrow(
+      /no layers of cnn28/,
+    );
   });
 
   it('refuse a peer that is missing', async () => {

@@ -128,6 +128,7 @@ class Network {
 
   // Normalised pixels N x H x W x C -> scores and maps, in chunks of at most `chunk` images that reuse one
   // plan.
+  InferResult infer(const std::vector<float>& pixels, int count, const InferOptions& options);
   InferResult infer(const std::vector<double>& pixels, int count, const InferOptions& options);
   // The same from a store: images [first, first+count) through the test pipeline, augmented on the device.
   InferResult infer(const ImageStore& store, const FcddPipeline& pipeline, int first, int count,
