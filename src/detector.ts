@@ -1,15 +1,8 @@
 import sharp from 'sharp';
 import { decodeImage, openPicture, toChannels } from './data/index.js';
+import { DetectorQueue } from './detector-queue.js';
 import { openDevice } from './engine/index.js';
-import type {
-  Device,
-  DeviceInfo,
-  DeviceName,
-  DeviceOptions,
-  InferOptions,
-  Network,
-  StoredImages,
-} from './engine/types.js';
+import type { Device, DeviceInfo, DeviceName, DeviceOptions, Network } from './engine/types.js';
 import { FcddError } from './errors.js';
 import { type ModelMetadata, readModel } from './models/index.js';
 import { renderOverlay } from './reports/heatmaps.js';
@@ -48,8 +41,8 @@ export interface DetectorOptions extends DeviceOptions {
 }
 
 /**
- * A trained model, ready to score pictures. Safe to call from many requests at once: calls queue on the device's own
- * thread, the event loop stays free.
+ * A trained model, ready to score pictures. Safe to call from many requests at once: what comes while the device is busy
+ * is scored together next, with the same bits as alone, and the event loop stays free.
  *
  * @example
  * using detector = await Detector.load('runs/demo-1/model.safetensors');
@@ -62,12 +55,13 @@ export class Detector implements Disposable {
   readonly #device: Device;
   readonly #network: Network;
   readonly #options: DetectorOptions;
-  readonly #scoring: Scoring;
+  readonly #queue: DetectorQueue;
 
   private constructor(device: Device, loaded: LoadedModel, scoring: Scoring, options: DetectorOptions) {
-    this.#scoring = scoring;
     this.#device = device;
     this.#network = loaded.network;
+    const { pipeline, sigma } = loaded.metadata;
+    this.#queue = new DetectorQueue(device, loaded.network, pipeline, { ...scoring, sigma });
     this.#options = options;
     this.metadata = loaded.metadata;
     this.threshold = options.threshold ?? loaded.metadata.calibration?.threshold ?? null;
@@ -112,22 +106,8 @@ export class Detector implements Disposable {
       stored: metadata.stored,
       ...(bitRange ? { bitRange } : {}),
     });
-    const stored: StoredImages = {
-      channels: metadata.input.channels,
-      bytes: decoded.pixels,
-      images: [{ pixels: 0, mask: null, height: decoded.height, width: decoded.width, label: 0 }],
-    };
-    using store = this.#device.createImageStore(stored);
-    const infer: InferOptions = { ...this.#scoring, sigma: metadata.sigma, maps: true };
-    if (options.signal) infer.signal = options.signal;
-    const { scores, maps, blurred } = await this.#network.inferImages(
-      store,
-      metadata.pipeline,
-      { first: 0, count: 1 },
-      infer,
-    );
-    const score = scores[0]!;
-    const map = { data: blurred ?? maps!, height: metadata.input.height, width: metadata.input.width };
+    const { score, map: data } = await this.#queue.infer(decoded, options.signal);
+    const map = { data, height: metadata.input.height, width: metadata.input.width };
     return {
       score,
       anomalous: threshold === null ? null : score > threshold,

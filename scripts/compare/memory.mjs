@@ -22,13 +22,15 @@ const BOUNDS = { image: GIB, 'vgg11-f': 3 * GIB, vgg11: 4 * GIB };
 
 /** In a process of its own, whose peak is measured. */
 async function inferLarge(threads) {
-  using device = openDevice('cpu', threads === undefined ? {} : { threads: Number(threads) });
+  const device = openDevice('cpu', threads === undefined ? {} : { threads: Number(threads) });
   const layers = architecture('vgg11').layers({ bias: true });
-  using network = device.createNetwork(layers, { channels: 3, height: EXTENT, width: EXTENT });
+  const network = device.createNetwork(layers, { channels: 3, height: EXTENT, width: EXTENT });
   await network.initialise(0);
   const pixels = Float32Array.from({ length: 3 * EXTENT * EXTENT }, (_, i) => Math.sin(i));
   const { maps } = await network.infer(pixels, { maps: true });
-  console.log(JSON.stringify({ planMiB: network.inferenceBytes(1) / 2 ** 20, pixels: maps.length }));
+  const planMiB = network.inferenceBytes(1) / 2 ** 20;
+  device.dispose();
+  console.log(JSON.stringify({ planMiB, pixels: maps.length }));
 }
 
 async function trainOnce({ data, threads, work }, model) {

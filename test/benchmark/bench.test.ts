@@ -62,10 +62,10 @@ describe('benchmarks', () => {
     // Three convolutions: all forward and for their weights, all but the first for their inputs.
     const { layers, input } = architecture('cnn28');
     const [forward, whole] = [
-      multiplyAdds(layers(), input, 'inference'),
-      multiplyAdds(layers(), input, 'train'),
+      multiplyAdds(layers({ bias: true }), input, 'inference'),
+      multiplyAdds(layers({ bias: true }), input, 'train'),
     ];
-    expect(whole).toBe(3 * forward - 28 * 28 * 16 * 5 * 5);
+    expect(whole).toBe(3 * forward - 28 * 28 * 8 * 5 * 5);
     expect(results[1]!.gflops! * results[1]!.ms * 1e6).toBeCloseTo(2 * 2 * whole, -1);
   });
 
