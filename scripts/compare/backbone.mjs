@@ -43,6 +43,7 @@ function makeBackbone(options) {
   const { accuracy } = fcdd(options, [...train, ...net, ...threadsOf(options), '--out', run]);
   fcdd(options, ['export', join(run, 'model.safetensors'), '--out', file]);
   const imported = fcdd(options, ['weights', 'import', file, '--as', 'cnn28-w', '--name', NAME]);
+  delete imported.weights.path; // of this machine alone
   return { accuracy: accuracy.all, n: accuracy.n, epochs: Number(options.pretrain), imported };
 }
 
