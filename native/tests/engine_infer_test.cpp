@@ -32,7 +32,7 @@ TEST(engine_infer_folds_batch_norm) {
   network.set("n.bias", {-1});
   network.set("n.running_mean", {0.5});
   network.set("n.running_var", {3.5});
-  const InferResult result = network.infer({1, -2}, 1, {.low = true});
+  const InferResult result = network.infer(std::vector<double>{1, -2}, 1, {.low = true});
   // z = leaky((2x + 1 - 0.5) * 3 / sqrt(3.5 + 0.5) - 1)
   const double z[] = {2.5 * 1.5 - 1, 0.25 * (-3.5 * 1.5 - 1)};
   for (int i = 0; i < 2; i++) CHECK_LESS(std::abs(result.low[i] - (std::sqrt(z[i] * z[i] + 1) - 1)), 1e-6);
@@ -96,7 +96,7 @@ TEST(engine_infer_refuses_wrong_input) {
   fails(std::vector<double>(kPixels - 1), 1, {});
   fails(std::vector<double>(kPixels), 1, {.sigma = -1});
   fails(std::vector<double>(kPixels), 1, {.sigma = NAN});
-  CHECK(network->infer({}, 0, {}).scores.empty());
+  CHECK(network->infer(std::vector<double>{}, 0, {}).scores.empty());
 }
 
 TEST(engine_initialise_as_pytorch) {
