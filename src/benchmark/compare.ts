@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { openDevice, ops } from '../engine/index.js';
-import type { DeviceName, DeviceOptions } from '../engine/types.js';
+import type { Device, DeviceName, DeviceOptions } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { architecture } from '../models/index.js';
 import { multiplyAdds } from '../models/operations.js';
@@ -43,7 +43,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     });
   }
   const peers = await Promise.all(options.peers.map((peer) => openPeer(peer, options.isa)));
-  const roofs = info.name === 'cpu' ? await ops.peaks(device) : null;
+  const roofs = info.name === 'cpu' ? await bestPeaks(device) : null;
   const results: BenchRow[] = [];
   const keep = (rows: BenchRow[]): void => {
     results.push(...rows);
@@ -87,6 +87,17 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     results,
     ...(scaling ? { scaling } : {}),
   };
+}
+
+/** A neighbour on the machine can only lower a peak: the best of several tries is nearest to it. */
+async function bestPeaks(device: Device): Promise<NonNullable<BenchResult['peaks']>> {
+  const best = { gflops: 0, gigabytes: 0 };
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const { gflops, gigabytes } = await ops.peaks(device);
+    best.gflops = Math.max(best.gflops, gflops);
+    best.gigabytes = Math.max(best.gigabytes, gigabytes);
+  }
+  return best;
 }
 
 /** Whatever git says of the package's folder, if it is a checkout. */
