@@ -93,25 +93,22 @@ static std::vector<T> finite_copy(const Array& array, const std::string& argumen
   return std::vector<T>(data, data + count);
 }
 
-static napi_typedarray_type array_type(const Napi::Value& value, const std::string& argument) {
+Reals read_reals(const Napi::Value& value, const std::string& argument) {
   if (value.IsTypedArray()) {
-    const napi_typedarray_type type = value.As<Napi::TypedArray>().TypedArrayType();
-    if (type == napi_float32_array || type == napi_float64_array) return type;
+    const auto array = value.As<Napi::TypedArray>();
+    if (array.TypedArrayType() == napi_float32_array)
+      return finite_copy<float>(value.As<Napi::Float32Array>(), argument);
+    if (array.TypedArrayType() == napi_float64_array)
+      return finite_copy<double>(value.As<Napi::Float64Array>(), argument);
   }
   reject("a Float32Array or Float64Array", argument, describe(value));
 }
 
 std::vector<double> read_values(const Napi::Value& value, const std::string& argument) {
-  if (array_type(value, argument) == napi_float64_array)
-    return finite_copy<double>(value.As<Napi::Float64Array>(), argument);
-  const auto narrow = finite_copy<float>(value.As<Napi::Float32Array>(), argument);
+  Reals reals = read_reals(value, argument);
+  if (auto* wide = std::get_if<std::vector<double>>(&reals)) return std::move(*wide);
+  const auto& narrow = std::get<std::vector<float>>(reals);
   return std::vector<double>(narrow.begin(), narrow.end());
-}
-
-Reals read_reals(const Napi::Value& value, const std::string& argument) {
-  if (array_type(value, argument) == napi_float64_array)
-    return finite_copy<double>(value.As<Napi::Float64Array>(), argument);
-  return finite_copy<float>(value.As<Napi::Float32Array>(), argument);
 }
 
 std::vector<uint8_t> read_bytes(const Napi::Value& value, const std::string& argument, int high) {

@@ -127,11 +127,13 @@ TEST(cpu_conv_same_padding) {
   }
 }
 
-// Weights so many that workers share blocks of tiles: fewer tiles than workers, and more than one block.
+// Weights so many that workers share blocks of tiles: one block, and (very many filters) two.
 TEST(cpu_conv_many_channels) {
   std::mt19937 random(test_seed(18));
-  for (const FcddConvProblem& p : std::initializer_list<FcddConvProblem>{
-           {1, 5, 6, 290, 310, 3, 1, 1}, {2, 9, 11, 310, 290, 3, 1, 1}, {1, 7, 13, 210, 240, 5, 1, 2}}) {
+  for (const FcddConvProblem& p : std::initializer_list<FcddConvProblem>{{1, 5, 6, 290, 310, 3, 1, 1},
+                                                                         {2, 9, 11, 310, 290, 3, 1, 1},
+                                                                         {1, 7, 13, 210, 240, 5, 1, 2},
+                                                                         {1, 20, 24, 8, 10960, 3, 1, 1}}) {
     check_problem(random, p);
   }
 }

@@ -169,7 +169,7 @@ async function errorOf(device: Device, reference: Device, test: OpCase): Promise
 export interface OpsOptions {
   /** Networks whose layers are timed; default: all of the table, and the other operations. */
   models?: readonly string[];
-  /** Images of a convolution's call; default: those of the table. The first counts. */
+  /** Images of a convolution's call; default: those of the table. */
   batches?: readonly number[];
   seconds: number;
   rounds: number;
@@ -185,7 +185,9 @@ export async function benchOps(
   using reference = openDevice('reference');
   const chosen = layers
     .filter(({ name }) => models?.some((model) => name.startsWith(`${model} `)) ?? true)
-    .map(({ name, conv }) => ({ name, conv: { ...conv, batch: batches?.[0] ?? conv.batch } }));
+    .flatMap(({ name, conv }) =>
+      (batches ?? [conv.batch]).map((batch) => ({ name, conv: { ...conv, batch } })),
+    );
   const cases = chosen.flatMap((test) =>
     convCases(test).map((full, i) => ({ full, check: small(test)[i]! })),
   );
