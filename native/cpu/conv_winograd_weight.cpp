@@ -12,7 +12,7 @@ namespace {
 
 // Both operands of a chunk, shared by all workers through the last-level cache. The sums are read and written
 // once per chunk, so its operands should not be smaller than they are.
-constexpr int64_t chunk_floats = 2 * 1024 * 1024;
+constexpr int64_t chunk_floats = 8 * 1024 * 1024;
 constexpr int64_t least_chunk = 64, most_chunk = 1024;  // tiles
 // Of a panel of output gradients: half of a first-level cache, for all channels of a task.
 constexpr int64_t panel_part = 6 * 1024;  // floats
@@ -47,7 +47,7 @@ Plan plan_of(const IsaTable& isa, const ConvShape& s) {
 void transform_chunk(const CpuDevice& device, const Plan& p, const ConvShape& s, const float* x,
                      const float* dy, int64_t first, int64_t count, float* v, float* d, const float* zeros) {
   const WinogradPlan& f = p.forward;
-  parallel(device.threads, count, [&](int64_t t, int) {
+  const auto transform = [&](int64_t t) {
     const float* pixels[64];
     const int64_t per_image = f.across * f.down, tile = first + t, image = tile / per_image;
     const int64_t oy = tile % per_image / f.across * winograd_outputs,
@@ -58,30 +58,49 @@ void transform_chunk(const CpuDevice& device, const Plan& p, const ConvShape& s,
     tile_pixels_at(dy + image * s.oh * s.ow * s.k, s.oh, s.ow, s.k, oy, ox, winograd_outputs, zeros, pixels);
     device.isa->winograd_gradient(s.kernel, pixels, static_cast<int>(s.k), d + t * p.width, p.d_plane,
                                   p.d_panel);
+  };
+  // Runs of neighbours: their rows of `d` are two cache lines each, and cores would fight over those.
+  const int64_t run = std::clamp<int64_t>(count / (4 * device.threads), 1, 16);
+  parallel(device.threads, (count + run - 1) / run, [&](int64_t index, int) {
+    for (int64_t t = index * run; t < std::min(count, (index + 1) * run); t++) transform(t);
   });
+}
+
+// A core that reads what another has just written waits for every line, unless it asks for many at once.
+void prefetch(const float* from, int64_t floats) {
+  for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i, 0, 2);
 }
 
 void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, int64_t count, const float* v,
                   const float* d, float* sums) {
+  // One worker takes a whole plane, so that its operands move to one core only; where cores are many, some of
+  // its panels, then also some of its channels (whole register tiles of 14).
+  const int64_t planes = p.forward.planes(), shares = (8 * device.threads + planes - 1) / planes;
+  const int64_t groups = std::min(shares, p.panels);
   const int64_t parts =
-      std::max<int64_t>(1, s.c / 112);  // whole register tiles of 14 channels, if there are many
-  parallel(device.threads, p.forward.planes() * p.panels * parts, [&](int64_t index, int) {
-    const int64_t part = index % parts, panel = index / parts % p.panels, plane = index / parts / p.panels;
+      std::clamp<int64_t>((shares + groups - 1) / groups, 1, std::max<int64_t>(1, s.c / 112));
+  const int64_t pieces = (count * p.width + panel_part - 1) / panel_part;
+  parallel(device.threads, planes * groups * parts, [&](int64_t index, int) {
+    const int64_t part = index % parts, group = index / parts % groups, plane = index / parts / groups;
     const int64_t first = part * s.c / parts, last = (part + 1) * s.c / parts;
+    const int64_t first_panel = group * p.panels / groups, last_panel = (group + 1) * p.panels / groups;
     WeightGradBlock b{};
     b.x_pixel = p.forward.c_pitch;
     b.images = 1;
     b.rows = 1;
     b.run = static_cast<int>(last - first);
-    b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
-    b.dw = sums + ((plane * p.panels + panel) * s.c + first) * p.width;
-    const int64_t pieces = (count * p.width + panel_part - 1) / panel_part;
-    for (int64_t piece = 0; piece < pieces; piece++) {
-      const int64_t tile = piece * count / pieces;
-      b.width = static_cast<int>((piece + 1) * count / pieces - tile);
-      b.x = v + plane * p.v_plane + tile * p.forward.c_pitch + first;
-      b.dy = d + plane * p.d_plane + panel * p.d_panel + tile * p.width;
-      device.isa->weight_grad_panel(b);
+    for (int64_t panel = first_panel; panel < last_panel; panel++) {
+      b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
+      b.dw = sums + ((plane * p.panels + panel) * s.c + first) * p.width;
+      for (int64_t piece = 0; piece < pieces; piece++) {
+        const int64_t tile = piece * count / pieces;
+        b.width = static_cast<int>((piece + 1) * count / pieces - tile);
+        b.x = v + plane * p.v_plane + tile * p.forward.c_pitch + first;
+        b.dy = d + plane * p.d_plane + panel * p.d_panel + tile * p.width;
+        if (panel == first_panel && parts == 1) prefetch(b.x, b.width * p.forward.c_pitch);
+        prefetch(b.dy, b.width * p.width);
+        device.isa->weight_grad_panel(b);
+      }
     }
   });
 }

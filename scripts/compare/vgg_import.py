@@ -6,6 +6,8 @@ Weights are torchvision's random initialisation, batch normalisation has gamma, 
 defaults. Files: kept.onnx (batch normalisation as nodes), folded.onnx (PyTorch's default), timm.safetensors (the names of
 timm/vgg11_bn.tv_in1k), state.pth, activations.safetensors (after every block, H x W x C, float64) and, per optimiser,
 training-<kind>.safetensors: inputs, losses and all tensors after five steps of vgg11-f, with PyTorch float32's distances.
+draw-<k>.safetensors: other inputs and the tensors after five steps with Adam. A ReLU within rounding of 0 falls to either
+side in float32, and where that happens is the inputs' luck, for PyTorch as for others: one draw says little about either.
 """
 
 import copy
@@ -26,6 +28,7 @@ import training  # noqa: E402
 from formula import tensor  # noqa: E402
 
 RUN = ("vgg11-f", 3, 64, 4, False)
+DRAWS = 12
 # torchvision module number of the last module of each block that is kept.
 BLOCK_ENDS = [3, 7, 10, 14, 17, 20]
 DTYPES = {np.dtype("float32"): "F32", np.dtype("float64"): "F64", np.dtype("int64"): "I64"}
@@ -62,6 +65,14 @@ def classifier():
             module.running_mean = 0.5 * torch.randn(n)
             module.running_var = 0.5 + torch.rand(n)
     return model.eval()
+
+
+def draw_inputs(draw):
+    """Inputs of the five steps; draw 0 is the formula's, as in the goldens."""
+    prefix = "" if draw == 0 else f"draw/{draw}/"
+    _, channels, size, count, _ = RUN
+    shape = (count, size, size, channels)
+    return {f"x/{s}": tensor(f"{prefix}x/{s}", shape, training.INPUT_SCALE) for s in range(training.STEPS)}
 
 
 def write_files(model, folder):
@@ -104,14 +115,16 @@ def start(model, dtype, layout):
     return net.to(dtype).to(memory_format=layout)
 
 
-def five_steps(model, options, dtype, layout=torch.contiguous_format):
-    """(losses, state after): training.train with other initial values."""
+def five_steps(model, inputs, options, dtype, layout=torch.contiguous_format):
+    """(losses, state after): training.train with other initial values and inputs."""
     net = start(model, dtype, layout)
     held, losses = training.biases_before_norm(net), []
     optimiser = training.make_optimiser(net, options)
     net.train()
     for step in range(training.STEPS):
-        loss = training.step_loss(net, RUN, step, dtype, layout)
+        x = torch.from_numpy(inputs[f"x/{step}"]).permute(0, 3, 1, 2).to(dtype).contiguous(memory_format=layout)
+        labels = torch.tensor(training.labels_of(RUN[3], step))
+        loss = fcdd.samplewise_losses(net(x), labels).mean()
         optimiser.zero_grad()
         loss.backward()
         for bias in held:
@@ -122,13 +135,13 @@ def five_steps(model, options, dtype, layout=torch.contiguous_format):
     return losses, training.state_of(net)
 
 
-def float32_distances(model, options, after):
+def float32_distances(model, inputs, options, after):
     """Per tensor: the largest relative distance of PyTorch's own float32, both layouts, with and without oneDNN."""
     worst = {name: 0.0 for name in after}
     for layout in (torch.contiguous_format, torch.channels_last):
         for enabled in (True, False):
             with torch.backends.mkldnn.flags(enabled=enabled):
-                _, single = five_steps(model, options, torch.float32, layout)
+                _, single = five_steps(model, inputs, options, torch.float32, layout)
             for name, truth in after.items():
                 distance = np.linalg.norm(single[name] - truth) / max(np.linalg.norm(truth), 1e-300)
                 worst[name] = max(worst[name], float(distance))
@@ -142,18 +155,21 @@ def main():
     model = classifier()
     write_files(model, folder)
     write_safetensors(folder / "activations.safetensors", activations(model))
-    report = {"torch": torch.__version__, "torchvision": torchvision.__version__, "float32": {}}
-    _, channels, size, count, _ = RUN
-    shape = (count, size, size, channels)
-    inputs = {f"x/{s}": tensor(f"x/{s}", shape, training.INPUT_SCALE) for s in range(training.STEPS)}
+    report = {"torch": torch.__version__, "torchvision": torchvision.__version__, "float32": {}, "draws": []}
+    head = start(model, torch.float64, torch.contiguous_format).conv_final
+    ends = {"head.weight": head.weight.detach().numpy(), "head.bias": head.bias.detach().numpy()}
     for kind, options in training.OPTIMISERS.items():
-        losses, after = five_steps(model, options, torch.float64)
+        inputs = draw_inputs(0)
+        losses, after = five_steps(model, inputs, options, torch.float64)
         content = {**inputs, "losses": np.array(losses), **{f"after/{k}": v for k, v in after.items()}}
-        head = start(model, torch.float64, torch.contiguous_format).conv_final
-        content["head.weight"] = head.weight.detach().numpy()
-        content["head.bias"] = head.bias.detach().numpy()
-        write_safetensors(folder / f"training-{kind}.safetensors", content)
-        report["float32"][kind] = float32_distances(model, options, after)
+        write_safetensors(folder / f"training-{kind}.safetensors", {**content, **ends})
+        report["float32"][kind] = float32_distances(model, inputs, options, after)
+    for draw in range(DRAWS):
+        inputs = draw_inputs(draw)
+        _, after = five_steps(model, inputs, training.OPTIMISERS["adam"], torch.float64)
+        content = {**inputs, **{f"after/{k}": v for k, v in after.items()}}
+        write_safetensors(folder / f"draw-{draw}.safetensors", {**content, **ends})
+        report["draws"].append(float32_distances(model, inputs, training.OPTIMISERS["adam"], after))
     print(json.dumps(report))
 
 
