@@ -13,8 +13,9 @@ bool by_winograd(const CpuDevice& device, const ConvShape& s) {
   return !device.direct_only && !fully_connected(s) && winograd_pays(s);
 }
 
-WinogradPlan winograd_plan(const ConvShape& s, int32_t pass) {
-  return pass == FCDD_INPUT_GRAD ? plan_winograd_input_grad(s) : plan_winograd_forward(s);
+WinogradPlan winograd_plan(const CpuDevice& device, const ConvShape& s, int32_t pass) {
+  const bool bf16 = winograd_rounds(device, s);
+  return pass == FCDD_INPUT_GRAD ? plan_winograd_input_grad(s, bf16) : plan_winograd_forward(s, bf16);
 }
 
 // Nothing to pool in a map of one row or column.
@@ -25,7 +26,7 @@ bool takes_pooling(const ConvShape& s) {
 uint64_t packed_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
   if (pass == FCDD_WEIGHT_GRAD) return 0;
   if (fully_connected(s)) return full_packed_floats(*device.isa, s, pass);
-  if (by_winograd(device, s)) return winograd_packed_floats(*device.isa, winograd_plan(s, pass));
+  if (by_winograd(device, s)) return winograd_packed_floats(*device.isa, winograd_plan(device, s, pass));
   return pass == FCDD_FORWARD ? direct_packed_floats(*device.isa, s.c, s.k, s.kernel)
                               : direct_packed_floats(*device.isa, s.k, s.c, s.kernel);
 }
@@ -33,7 +34,7 @@ uint64_t packed_floats(const CpuDevice& device, const ConvShape& s, int32_t pass
 uint64_t workspace_floats(const CpuDevice& device, const ConvShape& s, int32_t pass) {
   if (by_winograd(device, s)) {
     return pass == FCDD_WEIGHT_GRAD ? winograd_weight_grad_floats(device, s)
-                                    : winograd_workspace_floats(device, winograd_plan(s, pass));
+                                    : winograd_workspace_floats(device, winograd_plan(device, s, pass));
   }
   const auto threads = static_cast<uint64_t>(device.threads);
   if (pass == FCDD_WEIGHT_GRAD)
@@ -104,7 +105,7 @@ void conv_forward_pooled(const CpuDevice& device, const FcddConvForward& a, cons
                                "conv_forward: workspace");
   epilogue.pooled = true;
   if (by_winograd(device, s)) {
-    winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
+    winograd_run(device, winograd_plan(device, s, FCDD_FORWARD), x, packed, y, epilogue, workspace);
   } else {
     direct_run_pooled(device, plan_direct_forward_pooled(s), x, packed, y, epilogue, workspace);
   }
@@ -130,7 +131,7 @@ void conv_forward(CpuDevice& device, const FcddConvForward& a) {
     direct_run(device, plan_full(s, FCDD_FORWARD), x, packed, y, epilogue, workspace);
     if (sums != nullptr) full_sums(s, y, sums);
   } else if (by_winograd(device, s)) {
-    winograd_run(device, plan_winograd_forward(s), x, packed, y, epilogue, workspace);
+    winograd_run(device, winograd_plan(device, s, FCDD_FORWARD), x, packed, y, epilogue, workspace);
     if (sums != nullptr) image_moments(device, y, s.n, s.oh * s.ow, s.k, sums);
   } else if (sums != nullptr) {
     direct_run_with_moments(device, plan_direct_forward(s), x, packed, y, epilogue, workspace,
@@ -151,7 +152,7 @@ void conv_input_grad(CpuDevice& device, const FcddConvInputGrad& a) {
   if (fully_connected(s)) {
     direct_run(device, plan_full(s, FCDD_INPUT_GRAD), dy, packed, dx, Epilogue{}, workspace);
   } else if (by_winograd(device, s)) {
-    winograd_run(device, plan_winograd_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
+    winograd_run(device, winograd_plan(device, s, FCDD_INPUT_GRAD), dy, packed, dx, Epilogue{}, workspace);
   } else {
     direct_run(device, plan_direct_input_grad(s), dy, packed, dx, Epilogue{}, workspace);
   }

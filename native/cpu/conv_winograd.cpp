@@ -8,6 +8,9 @@
 namespace fcdd::cpu {
 namespace {
 
+// Channels that a product sums in one chain of FMA. With chains over all channels the rounding of a product
+// would grow with their number; with these it is that of the direct algorithm at 256 to 512 channels.
+constexpr int longest_chain = 64;
 // A worker's transformed tiles and products live in its second-level cache and the shared one behind it;
 // weights are read once per block, so a block should not be small either.
 constexpr int64_t block_floats = 768 * 1024;
@@ -28,7 +31,7 @@ int64_t pitch_of(int64_t channels) {
 }
 
 bool shares_blocks(const WinogradPlan& plan) {
-  return plan.planes() * plan.c * plan.k >= shared_weights;
+  return plan.planes() * plan.depth * plan.k >= shared_weights;
 }
 
 // Most tiles of a block, never less for a larger batch: a workspace serves all batches up to its own.
@@ -84,6 +87,7 @@ Place place_of(const WinogradPlan& plan, int64_t tile) {
 // One block's pass through the three stages.
 struct Work {
   const IsaTable& isa;
+  const Bf16Kernels* bf16;  // if the plan wants it
   const WinogradPlan& plan;
   const Block& block;
   const Epilogue& epilogue;
@@ -100,8 +104,13 @@ void transform_input(const Work& w, int64_t t, const float* zeros) {
   const Place at = place_of(plan, w.first + t);
   tile_pixels_at(w.x + at.image * plan.h * plan.w * plan.c, plan.h, plan.w, plan.c, at.y - plan.padding,
                  at.x - plan.padding, plan.extent(), zeros, pixels);
-  w.isa.winograd_input(plan.kernel, pixels, static_cast<int>(plan.c), w.v + t * plan.c_pitch,
-                       w.block.v_plane);
+  float* v = w.v + t * plan.c_pitch;
+  const int channels = static_cast<int>(plan.c);
+  if (plan.bf16) {
+    w.bf16->winograd_input(pixels, channels, v, w.block.v_plane);
+  } else {
+    w.isa.winograd_input(plan.kernel, pixels, channels, v, w.block.v_plane);
+  }
 }
 
 // products[p] = v[p] u[p] for one panel of filters: a convolution with a 1x1 kernel over a row of `count`
@@ -112,14 +121,15 @@ void multiply(const Work& w, int64_t p, int64_t panel, int64_t count) {
   c.x = w.v + p * w.block.v_plane;
   c.x_pixel = plan.c_pitch;
   c.kernel = 1;
-  c.run = static_cast<int>(plan.c);
+  c.run = static_cast<int>(plan.depth);
+  c.chain = longest_chain;
   c.rows = 1;
   c.width = static_cast<int>(count);
-  c.w = w.packed + (p * panels_of(w.isa, plan.k) + panel) * plan.c * w.isa.panel;
+  c.w = w.packed + (p * panels_of(w.isa, plan.k) + panel) * plan.depth * w.isa.panel;
   c.filters = static_cast<int>(std::min<int64_t>(w.isa.panel, plan.k - panel * w.isa.panel));
   c.y = w.products + p * w.block.m_plane + panel * w.isa.panel;
   c.y_pixel = w.block.m_pitch;
-  w.isa.conv_panel(c);
+  (plan.bf16 ? w.bf16->product_panel : w.isa.product_panel)(c);
 }
 
 void transform_output(const Work& w, int64_t t, float* nowhere) {
@@ -143,9 +153,10 @@ void transform_output(const Work& w, int64_t t, float* nowhere) {
 }
 
 WinogradPlan plan_of(int64_t n, int64_t h, int64_t w, int64_t c, int64_t oh, int64_t ow, int64_t k,
-                     int kernel, int padding) {
+                     int kernel, int padding, bool bf16) {
   constexpr int m = winograd_outputs;
-  return {n, h, w, c, oh, ow, k, kernel, padding, (ow + m - 1) / m, (oh + m - 1) / m, pitch_of(c)};
+  const int64_t across = (ow + m - 1) / m, down = (oh + m - 1) / m, depth = bf16 ? (c + 1) / 2 : c;
+  return {n, h, w, c, oh, ow, k, kernel, padding, across, down, bf16, depth, pitch_of(depth)};
 }
 
 }  // namespace
@@ -154,20 +165,20 @@ bool winograd_pays(const ConvShape& s) {
   if (s.stride != 1 || (s.kernel != 3 && s.kernel != 5) || s.padding >= s.kernel) return false;
   // Transforms cost as much as some tens of channels' products; odd extents waste part of the last tiles.
   if (s.c < 8 || s.k < 8) return false;
-  const WinogradPlan p = plan_winograd_forward(s);
+  const WinogradPlan p = plan_winograd_forward(s, false);
   return p.across * p.down * p.planes() * 3 < s.oh * s.ow * s.kernel * s.kernel * 2;
 }
 
-WinogradPlan plan_winograd_forward(const ConvShape& s) {
-  return plan_of(s.n, s.h, s.w, s.c, s.oh, s.ow, s.k, s.kernel, s.padding);
+WinogradPlan plan_winograd_forward(const ConvShape& s, bool bf16) {
+  return plan_of(s.n, s.h, s.w, s.c, s.oh, s.ow, s.k, s.kernel, s.padding, bf16);
 }
 
-WinogradPlan plan_winograd_input_grad(const ConvShape& s) {
-  return plan_of(s.n, s.oh, s.ow, s.k, s.h, s.w, s.c, s.kernel, s.kernel - 1 - s.padding);
+WinogradPlan plan_winograd_input_grad(const ConvShape& s, bool bf16) {
+  return plan_of(s.n, s.oh, s.ow, s.k, s.h, s.w, s.c, s.kernel, s.kernel - 1 - s.padding, bf16);
 }
 
 uint64_t winograd_packed_floats(const IsaTable& isa, const WinogradPlan& plan) {
-  return static_cast<uint64_t>(plan.planes() * panels_of(isa, plan.k) * isa.panel * plan.c);
+  return static_cast<uint64_t>(plan.planes() * panels_of(isa, plan.k) * isa.panel * plan.depth);
 }
 
 uint64_t winograd_workspace_floats(const CpuDevice& device, const WinogradPlan& plan) {
@@ -185,19 +196,36 @@ void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad,
   const int64_t panels = panels_of(isa, filters);
   constexpr int64_t piece = 16;  // channels of one task
   const int64_t pieces = (channels + piece - 1) / piece;
+  const bool bf16 = winograd_rounds(device, s);
+  const int64_t together = bf16 ? 2 : 1;  // channels in the place of a float
+  const int64_t depth = (channels + together - 1) / together;
   parallel(device.threads, panels * pieces, [&](int64_t index, int) {
     const int64_t panel = index / pieces, first = index % pieces * piece;
     const int64_t real = std::min(width, filters - panel * width);
-    float gathered[25 * 64] = {};  // [tap][filter]; no instruction set has panels above 64
-    for (int64_t c = first; c < std::min(first + piece, channels); c++) {
-      const float* from = w + panel * width * filter_step + c * channel_step;
+    const float* from = w + panel * width * filter_step;
+    float gathered[2 * 25 * 64] = {};  // [channel][tap][filter]; no instruction set has panels above 64
+    const auto gather = [&](int64_t c, float* to) {
       for (int64_t f = 0; f < real; f++) {
         for (int64_t tap = 0; tap < taps; tap++) {
-          gathered[tap * width + f] = from[f * filter_step + (input_grad ? taps - 1 - tap : tap)];
+          to[tap * width + f] =
+              from[f * filter_step + c * channel_step + (input_grad ? taps - 1 - tap : tap)];
         }
       }
-      isa.winograd_weights(s.kernel, gathered, packed + (panel * channels + c) * width,
-                           panels * channels * width);
+    };
+    for (int64_t c = first; c < std::min(first + piece, channels); c += together) {
+      gather(c, gathered);
+      float* to = packed + (panel * depth + c / together) * width;
+      if (!bf16) {
+        isa.winograd_weights(s.kernel, gathered, to, panels * depth * width);
+        continue;
+      }
+      float* second = gathered + taps * width;
+      if (c + 1 < channels) {
+        gather(c + 1, second);
+      } else {
+        std::fill(second, second + taps * width, 0.0f);
+      }
+      device.bf16->winograd_weights(gathered, to, panels * depth * width);
     }
   });
 }
@@ -252,7 +280,7 @@ void run_shared_blocks(int threads, const Work& all, float* workspace) {
 void winograd_run(const CpuDevice& device, const WinogradPlan& plan, const float* x, const float* packed,
                   float* y, const Epilogue& epilogue, float* workspace) {
   const Block b = block_of(plan, block_tiles(plan, device.threads));
-  const Work work{*device.isa, plan, b, epilogue, x, packed, y, nullptr, nullptr, 0};
+  const Work work{*device.isa, device.bf16, plan, b, epilogue, x, packed, y, nullptr, nullptr, 0};
   (shares_blocks(plan) ? run_shared_blocks : run_blocks)(device.threads, work, workspace);
 }
 

@@ -3,8 +3,8 @@
 // multiplications than the direct algorithm.
 //
 // Whether it is used depends on the layer's shape alone, never on batch or threads. A tile's outputs do not
-// depend on which tiles are computed beside it. Relative error with 64 to 512 channels 1e-6 to 2e-6 (kernel
-// 3) and 4e-6 (kernel 5), where the direct algorithm has 4e-7 to 1e-6.
+// depend on which tiles are computed beside it. Relative error 8e-7 (kernel 3) and 3e-6 (kernel 5) whatever
+// the number of channels, where the direct algorithm has 4e-7 (64 channels) to 1.2e-6 (512).
 #pragma once
 
 #include "cpu/conv_direct.h"
@@ -20,7 +20,9 @@ struct WinogradPlan {
   int64_t n, h, w, c, oh, ow, k;
   int kernel, padding;
   int64_t across, down;  // tiles of an image
-  int64_t c_pitch;       // floats from one tile to the next in the transformed input
+  bool bf16;             // operands of the products: then two channels take the place of a float
+  int64_t depth;         // places of all channels
+  int64_t c_pitch;       // places from one tile to the next in the transformed input
   int64_t tiles() const { return n * across * down; }
   int extent() const { return kernel + winograd_outputs - 1; }  // of a tile's input, per axis
   int64_t planes() const { return int64_t{extent()} * extent(); }
@@ -28,13 +30,20 @@ struct WinogradPlan {
 
 bool winograd_pays(const ConvShape& s);
 
-WinogradPlan plan_winograd_forward(const ConvShape& s);
-WinogradPlan plan_winograd_input_grad(const ConvShape& s);
+// Whether the forward pass and the input gradient round the operands of their products to bf16 on this
+// device: kernel 3 alone, with a relative error of 1.1e-2; kernel 5 would have 4.7e-2.
+inline bool winograd_rounds(const CpuDevice& device, const ConvShape& s) {
+  return device.bf16 != nullptr && s.kernel == 3;
+}
+
+WinogradPlan plan_winograd_forward(const ConvShape& s, bool bf16);
+WinogradPlan plan_winograd_input_grad(const ConvShape& s, bool bf16);
 
 uint64_t winograd_packed_floats(const IsaTable& isa, const WinogradPlan& plan);
 uint64_t winograd_workspace_floats(const CpuDevice& device, const WinogradPlan& plan);
 
-// OIHW weights -> [p][panel][channel][filter], flipped and transposed for the input gradient.
+// OIHW weights -> [p][panel][channel or pair of channels][filter], flipped and transposed for the input
+// gradient; in bf16 where the device computes in it.
 void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad, const float* w,
                    float* packed);
 void winograd_run(const CpuDevice& device, const WinogradPlan& plan, const float* x, const float* packed,

@@ -27,7 +27,7 @@ struct Plan {
 
 Plan plan_of(const IsaTable& isa, const ConvShape& s) {
   Plan p{};
-  p.forward = plan_winograd_forward(s);
+  p.forward = plan_winograd_forward(s, false);
   p.width = isa.panel;
   p.panels = (s.k + p.width - 1) / p.width;
   const int64_t tile_floats = p.forward.planes() * (p.forward.c_pitch + p.panels * p.width);

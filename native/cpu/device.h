@@ -17,7 +17,8 @@ struct CpuDevice {
   HostMemory memory;
   int threads = 1;
   const IsaTable* isa = nullptr;
-  bool direct_only = false;  // FCDD_CPU_CONV=direct: no Winograd, for tests and comparisons
+  const Bf16Kernels* bf16 = nullptr;  // where convolutions by Winograd round their operands to bf16
+  bool direct_only = false;           // FCDD_CPU_CONV=direct: no Winograd, for tests and comparisons
 };
 
 [[noreturn]] inline void invalid(const std::string& what) {

@@ -23,6 +23,15 @@ bool machine_has([[maybe_unused]] const std::string& name) {
   return name == "baseline";
 }
 
+bool machine_has_bf16() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 const IsaTable* built(const std::string& name) {
   if (name == "baseline") return &isa_baseline;
 #if defined(__x86_64__)
@@ -52,6 +61,18 @@ const IsaTable* choose_isa(const char* asked) {
                 "this machine lacks the instruction set " + name + "; its best is " + best());
   }
   return built(name);
+}
+
+const Bf16Kernels* bf16_of(const IsaTable& isa) {
+  if (!machine_has_bf16()) {
+    throw Error("FCDD_NO_DEVICE",
+                "bf16 on the cpu wants AVX-512 BF16, which this machine lacks: compute in float32");
+  }
+#if defined(__x86_64__)
+  if (&isa == &isa_avx512) return &bf16_avx512;
+#endif
+  throw Error("FCDD_NO_DEVICE",
+              std::string("bf16 on the cpu goes with the instruction set avx512, not with ") + isa.name);
 }
 
 }  // namespace fcdd::cpu

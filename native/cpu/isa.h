@@ -32,6 +32,7 @@ struct ConvBlock {
   const float* bias;  // of the panel's filters, or null
   bool leaky;
   float slope;
+  int chain;  // of a product_panel: values that are summed one after the other
 };
 
 // One panel and one kernel row of a weight gradient: dw[j][filter] += sum over pixels of x[pixel + j]
@@ -75,6 +76,7 @@ struct IsaTable {
   int panel;         // filters per panel: two registers
 
   void (*conv_panel)(const ConvBlock& b);
+  void (*product_panel)(const ConvBlock& b);  // kernel 1, and sums of chains
   void (*weight_grad_panel)(const WeightGradBlock& b);
 
   // Winograd's transforms of one tile (kernels/winograd.h): kernel 3 or 5, n = kernel + 3 inputs and 4
@@ -115,11 +117,26 @@ struct IsaTable {
   void (*adam)(int n, const AdamConstants& k, float* w, const float* grad, float* m, float* v);
 };
 
+// What bf16 changes: the operands of the products of Winograd's F(4x4, 3x3), two channels to the place of a
+// float (the even one in the lower half), summed in float32. Pointers and steps count such places.
+struct Bf16Kernels {
+  void (*product_panel)(
+      const ConvBlock& b);  // `run` counts pairs; one chain, the operands' rounding is larger
+  void (*winograd_input)(const float* const* pixels /*36*/, int channels, float* v, int64_t plane);
+  // One panel's filters for two channels, w[channel][tap][panel] -> u[p * plane + filter].
+  void (*winograd_weights)(const float* w, float* u, int64_t plane);
+};
+
 extern const IsaTable isa_baseline, isa_avx2, isa_avx512;
+extern const Bf16Kernels bf16_avx512;
 
 // The table called `name`, or the best that this machine has when name is null or empty.
 // Throws FCDD_INVALID_ARGUMENT for an unknown name and FCDD_NO_DEVICE when the machine (or this build) lacks
 // it.
 const IsaTable* choose_isa(const char* name);
+
+// The bf16 kernels that go with `isa`. Throws FCDD_NO_DEVICE when the machine or the instruction set has
+// none.
+const Bf16Kernels* bf16_of(const IsaTable& isa);
 
 }  // namespace fcdd::cpu

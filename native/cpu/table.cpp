@@ -53,14 +53,16 @@ FcddStatus open(const FcddDeviceOptions* options, FcddDevice** device) {
     require(threads >= 0 && threads <= 1024, "expected 0 to 1024 threads");
     if (options != nullptr && options->index != 0) invalid("there is one cpu device: expected index 0");
     const int precision = options != nullptr ? options->precision : FCDD_PRECISION_DEFAULT;
-    require(precision == FCDD_PRECISION_DEFAULT || precision == FCDD_PRECISION_FLOAT32,
-            "the cpu device computes in float32: expected precision float32 or none");
+    require(precision == FCDD_PRECISION_DEFAULT || precision == FCDD_PRECISION_FLOAT32 ||
+                precision == FCDD_PRECISION_BF16,
+            "the cpu device has no such precision: expected float32, bf16 or none");
     const char* forced = std::getenv("FCDD_CPU_ISA");
     if (forced == nullptr || *forced == '\0') forced = options != nullptr ? options->isa : nullptr;
     auto made = std::make_unique<CpuDevice>();
     made->isa = choose_isa(forced);
     const char* convolution = std::getenv("FCDD_CPU_CONV");
     made->direct_only = convolution != nullptr && std::strcmp(convolution, "direct") == 0;
+    if (precision == FCDD_PRECISION_BF16) made->bf16 = bf16_of(*made->isa);
     made->threads = threads > 0 ? threads : default_threads();
     ensure_workers(made->threads);
     *device = reinterpret_cast<FcddDevice*>(made.release());
@@ -76,8 +78,8 @@ FcddStatus info(FcddDevice* device, FcddDeviceInfo* out) {
     require(device != nullptr && out != nullptr, "expected a device and a place for its description");
     std::memset(out, 0, sizeof *out);
     std::snprintf(out->name, sizeof out->name, "cpu");
-    std::snprintf(out->isa, sizeof out->isa, "%s%s", of(device).isa->name,
-                  of(device).direct_only ? "-direct" : "");
+    std::snprintf(out->isa, sizeof out->isa, "%s%s%s", of(device).isa->name,
+                  of(device).bf16 != nullptr ? "-bf16" : "", of(device).direct_only ? "-direct" : "");
     std::snprintf(out->detail, sizeof out->detail, "%s, %d thread%s", out->isa, of(device).threads,
                   of(device).threads == 1 ? "" : "s");
     out->real_bytes = sizeof(float);

@@ -1,5 +1,5 @@
 // GFLOP/s of the convolution passes on `cpu`, per layer shape of the networks, and their share of the FMA
-// peak that the same run measures. Not a test. bench_conv [isa [threads [filter]]]
+// peak that the same run measures. Not a test. bench_conv [isa|bf16 [threads [filter]]]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -73,6 +73,8 @@ constexpr Layer layers[] = {
     {"vgg11 conv5", {4, 28, 28, 256, 512, 3, 1, 1}},
     {"vgg11 conv6", {4, 28, 28, 512, 512, 3, 1, 1}},
     {"vgg11 conv6 b1", {1, 28, 28, 512, 512, 3, 1, 1}},
+    {"cnn32-lw3k conv3 b1", {1, 16, 16, 256, 256, 3, 1, 1}},
+    {"cnn32-lw3k conv4 b1", {1, 8, 8, 256, 128, 3, 1, 1}},
     {"vgg11 head", {4, 28, 28, 512, 1, 1, 1, 0}},
     {"stride 2", {4, 56, 56, 64, 128, 3, 2, 1}},
 };
@@ -81,8 +83,8 @@ void report(const char* pass, double gflop, double s, double peak) {
   std::printf("  %-7s %8.3f ms %7.1f GFLOP/s %5.1f %%", pass, s * 1e3, gflop / s, 100 * gflop / s / peak);
 }
 
-void bench_layer(const char* isa, int threads, const Layer& layer, double peak) {
-  Bench b(fcdd_cpu_table(), isa, threads);
+void bench_layer(const char* isa, int threads, int precision, const Layer& layer, double peak) {
+  Bench b(fcdd_cpu_table(), isa, threads, precision);
   const FcddConvProblem& p = layer.p;
   const int64_t oh = fcdd_out_extent(p.height, p.kernel, p.stride, p.padding);
   const int64_t ow = fcdd_out_extent(p.width, p.kernel, p.stride, p.padding);
@@ -121,14 +123,16 @@ void bench_layer(const char* isa, int threads, const Layer& layer, double peak) 
 int main(int argc, char** argv) {
   using namespace fcdd::test;
   const int threads = argc > 2 ? std::atoi(argv[2]) : fcdd::cpu::default_threads();
+  const bool bf16 = argc > 1 && std::strcmp(argv[1], "bf16") == 0;
+  const int precision = bf16 ? FCDD_PRECISION_BF16 : FCDD_PRECISION_DEFAULT;
   for (const std::string& isa : isas()) {
-    if (argc > 1 && isa != argv[1]) continue;
+    if (argc > 1 && isa != (bf16 ? "avx512" : argv[1])) continue;
     fcdd::cpu::ensure_workers(threads);
     const double peak = peak_gflops(isa.c_str(), threads);
     std::printf("%s, %d threads: FMA peak %.1f GFLOP/s\n", isa.c_str(), threads, peak);
     for (const Layer& layer : layers) {
       if (argc <= 3 || std::strstr(layer.name, argv[3]) != nullptr) {
-        bench_layer(isa.c_str(), threads, layer, peak);
+        bench_layer(isa.c_str(), threads, precision, layer, peak);
       }
     }
   }

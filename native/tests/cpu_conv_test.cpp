@@ -167,6 +167,24 @@ TEST(cpu_conv_layers_of_the_networks) {
   }
 }
 
+// Winograd's products of kernel 3 in bf16, odd channels included; everything else is float32 there too.
+TEST(cpu_conv_bf16) {
+  std::mt19937 random(test_seed(19));
+  for (int i = 0; i < 24; i++) {
+    const int kernel = i % 2 == 0 ? 3 : 5;
+    const FcddConvProblem p{uniform(random, 1, 4),
+                            uniform(random, kernel, 21),
+                            uniform(random, kernel, 21),
+                            uniform(random, 1, 130),
+                            uniform(random, 1, 130),
+                            kernel,
+                            1,
+                            kernel / 2};
+    const Data d = random_data(random, p);
+    check_case_bf16(name_of(p), [&](Bench& b) { return all_passes(b, p, d, i % 3 == 0); });
+  }
+}
+
 // An image's output has the same bits alone and among others.
 TEST(cpu_conv_bits_do_not_depend_on_the_batch) {
   std::mt19937 random(test_seed(14));

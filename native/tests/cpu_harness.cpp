@@ -8,8 +8,8 @@
 
 namespace fcdd::test {
 
-Bench::Bench(const FcddDeviceTable* t, const char* isa, int threads)
-    : Bench(t, FcddDeviceOptions{threads, isa, 0, FCDD_PRECISION_DEFAULT}) {}
+Bench::Bench(const FcddDeviceTable* t, const char* isa, int threads, int precision)
+    : Bench(t, FcddDeviceOptions{threads, isa, 0, precision}) {}
 
 Bench::Bench(const FcddDeviceTable* t, const FcddDeviceOptions& options) : table(t) {
   run(table->open(&options, &device));
@@ -97,10 +97,18 @@ const std::vector<std::string>& isas() {
   return all;
 }
 
-static void compare(const std::string& label, const Outputs& got, const Outputs& expected) {
+bool has_bf16() {
+  const FcddDeviceOptions options{1, nullptr, 0, FCDD_PRECISION_BF16};
+  FcddDevice* device = nullptr;
+  if (fcdd_cpu_table()->open(&options, &device) != FCDD_OK) return false;
+  fcdd_cpu_table()->close(device);
+  return true;
+}
+
+static void compare(const std::string& label, const Outputs& got, const Outputs& expected, double tolerance) {
   for (size_t i = 0; i < expected.size(); i++) {
     const double distance = relative_l2(got[i].values, expected[i].values);
-    if (!(distance < tolerance::opFloat32)) {
+    if (!(distance < tolerance)) {
       fail(__FILE__, __LINE__, label + ": " + expected[i].name + " differs by " + std::to_string(distance));
     }
   }
@@ -116,21 +124,32 @@ bool same_bits(const Outputs& a, const Outputs& b) {
   return true;
 }
 
+static void check_device(const std::string& label, const BenchCase& body, const Outputs& expected,
+                         const char* isa, int precision, double tolerance) {
+  Bench one(fcdd_cpu_table(), isa, 1, precision);
+  const Outputs got = body(one);
+  compare(label, got, expected, tolerance);
+  for (const int threads : {2, 7}) {
+    Bench many(fcdd_cpu_table(), isa, threads, precision);
+    if (!same_bits(got, body(many))) {
+      fail(__FILE__, __LINE__, label + ": bits change with " + std::to_string(threads) + " threads");
+    }
+  }
+}
+
 void check_case(const std::string& label, const BenchCase& body) {
   Bench truth(fcdd_reference_table(), nullptr, 1);
   const Outputs expected = body(truth);
   for (const std::string& isa : isas()) {
-    Bench one(fcdd_cpu_table(), isa.c_str(), 1);
-    const Outputs got = body(one);
-    compare(label + ", " + isa, got, expected);
-    for (const int threads : {2, 7}) {
-      Bench many(fcdd_cpu_table(), isa.c_str(), threads);
-      if (!same_bits(got, body(many))) {
-        fail(__FILE__, __LINE__,
-             label + ", " + isa + ": bits change with " + std::to_string(threads) + " threads");
-      }
-    }
+    check_device(label + ", " + isa, body, expected, isa.c_str(), FCDD_PRECISION_DEFAULT,
+                 tolerance::opFloat32);
   }
+}
+
+void check_case_bf16(const std::string& label, const BenchCase& body) {
+  if (!has_bf16()) return;
+  Bench truth(fcdd_reference_table(), nullptr, 1);
+  check_device(label + ", bf16", body, body(truth), nullptr, FCDD_PRECISION_BF16, tolerance::opBf16Winograd);
 }
 
 std::vector<double> normal_values(std::mt19937& random, int64_t count, double scale, double shift) {

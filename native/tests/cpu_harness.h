@@ -27,7 +27,7 @@ using Outputs = std::vector<Output>;
 // A device and its buffers, of its own real type.
 class Bench {
  public:
-  Bench(const FcddDeviceTable* table, const char* isa, int threads);
+  Bench(const FcddDeviceTable* table, const char* isa, int threads, int precision = FCDD_PRECISION_DEFAULT);
   Bench(const FcddDeviceTable* table, const FcddDeviceOptions& options);
   ~Bench();
   Bench(const Bench&) = delete;
@@ -61,6 +61,10 @@ const std::vector<std::string>& isas();
 
 // See the head of this file. `label` is printed when a check fails.
 void check_case(const std::string& label, const BenchCase& body);
+
+// The same for precision bf16, within opBf16Winograd; nothing where the machine has none.
+bool has_bf16();
+void check_case_bf16(const std::string& label, const BenchCase& body);
 
 bool same_bits(const Outputs& a, const Outputs& b);
 

@@ -9,7 +9,8 @@ export const deviceOptions = {
   },
   precision: {
     choices: ['float32', 'tf32', 'bf16'],
-    describe: 'of convolutions on a GPU [default: tf32 where it has it]',
+    describe:
+      'of convolutions: on a GPU [default: tf32 where it has it], on the cpu float32 [default] or, with AVX-512 BF16, bf16 (faster, about 1 % off)',
   },
   threads: {
     type: 'number',

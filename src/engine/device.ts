@@ -76,10 +76,22 @@ function openAuto(options: DeviceOptions): OpenDevice {
     return new OpenDevice(open(targetOf('cuda'), options));
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'FCDD_NO_DEVICE') throw error;
-    const { precision: _, ...rest } = options;
     const why = splitHint((error as Error).message).message.replace("cannot open the device 'cuda': ", '');
-    return new OpenDevice(open(targetOf('cpu'), rest), why);
+    return new OpenDevice(openCpuNear(options), why);
   }
+}
+
+/** The cpu with the precision asked for where it has that, else in float32. */
+function openCpuNear(options: DeviceOptions): NativeDevice {
+  const { precision, ...rest } = options;
+  if (precision === 'bf16') {
+    try {
+      return open(targetOf('cpu'), options);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'FCDD_NO_DEVICE') throw error;
+    }
+  }
+  return open(targetOf('cpu'), rest);
 }
 
 /**

@@ -50,8 +50,8 @@ describe('devices', () => {
     ],
     [
       'a precision of the GPU',
-      () => openDevice('cpu', { precision: 'bf16' }),
-      /the cpu device computes in float32/,
+      () => openDevice('cpu', { precision: 'tf32' }),
+      /the cpu device has no such precision: expected float32, bf16 or none/,
     ],
     [
       'threads',

@@ -12,6 +12,8 @@ export const tolerances = JSON.parse(
   | 'networkGradientsFloat32'
   | 'opTf32'
   | 'opBf16'
+  | 'opBf16Winograd'
+  | 'runLossesBf16'
   | 'finiteDifference'
   | 'augmentFloat32'
   | 'runLossesFloat32',

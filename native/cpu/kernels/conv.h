@@ -4,7 +4,8 @@
 // tile, so that a tile of P pixels does 2P FMA for 2 + P loads. A row is cut into tiles of nearly equal size:
 // a row of 32 takes 11 + 11 + 10 rather than 14 + 14 + 4, because small tiles cannot hide the latency of an
 // FMA. Every output is one chain of FMA in the order kernel row, column, channel: its bits do not depend on
-// the tiling.
+// the tiling. Products of matrices (kernel 1) may be sums of several shorter chains, because the rounding of
+// a long sum grows with what it has added up.
 #pragma once
 
 #include "cpu/isa.h"
@@ -66,8 +67,12 @@ FCDD_INLINE void finish_tile(const ConvBlock& b, const vec (&acc)[P][V], float* 
   }
 }
 
+struct FloatProduct {
+  FCDD_INLINE vec add(vec value, vec weight, vec acc) { return fma(value, weight, acc); }
+};
+
 // Groups of three pixels share a pointer: base, base + stride and base + 2 stride are x86 addressing modes.
-template <int P, int V>
+template <class Product, bool Chains, int P, int V>
 void conv_tile(const ConvBlock& b, const float* x, float* y) {
   constexpr int groups = (P + 2) / 3;
   vec acc[P][V];
@@ -82,11 +87,26 @@ void conv_tile(const ConvBlock& b, const float* x, float* y) {
   }
   const float* w = b.w;
   const int64_t stride = b.x_pixel;
-  for (int r = 0; r < b.kernel; r++) {
+  const int rounds = Chains ? (b.run + b.chain - 1) / b.chain : b.kernel;  // chains, or kernel rows
+  float done[Chains ? P * V * lanes : 1] = {};  // sum of the chains before
+  for (int r = 0; r < rounds; r++) {
+    if (Chains && r > 0) {
+      FCDD_UNROLL
+      for (int i = 0; i < P; i++) {
+        FCDD_UNROLL
+        for (int v = 0; v < V; v++) {
+          float* sum = done + (i * V + v) * lanes;
+          store(sum, load(sum) + acc[i][v]);
+          acc[i][v] = vec{};
+        }
+      }
+    }
+    const int first = Chains ? r * b.chain : 0;
+    const int count = Chains && b.run - first > b.chain ? b.chain : b.run - first;
     const float* base[groups];
-    for (int g = 0; g < groups; g++) base[g] = x + r * b.x_tap + 3 * g * stride;
+    for (int g = 0; g < groups; g++) base[g] = x + (Chains ? first : r * b.x_tap) + 3 * g * stride;
 #pragma GCC unroll 4
-    for (int j = 0; j < b.run; j++) {
+    for (int j = 0; j < count; j++) {
       vec weight[V];
       FCDD_UNROLL
       for (int v = 0; v < V; v++) weight[v] = load(w + v * lanes);
@@ -94,9 +114,16 @@ void conv_tile(const ConvBlock& b, const float* x, float* y) {
       for (int i = 0; i < P; i++) {
         const vec value = splat(base[i / 3][(i % 3) * stride + j]);
         FCDD_UNROLL
-        for (int v = 0; v < V; v++) acc[i][v] = fma(value, weight[v], acc[i][v]);
+        for (int v = 0; v < V; v++) acc[i][v] = Product::add(value, weight[v], acc[i][v]);
       }
       w += panel_width;
+    }
+  }
+  if (Chains && rounds > 1) {
+    FCDD_UNROLL
+    for (int i = 0; i < P; i++) {
+      FCDD_UNROLL
+      for (int v = 0; v < V; v++) acc[i][v] += load(done + (i * V + v) * lanes);
     }
   }
   finish_tile<P, V>(b, acc, y);
@@ -104,21 +131,23 @@ void conv_tile(const ConvBlock& b, const float* x, float* y) {
 
 using ConvTile = void (*)(const ConvBlock&, const float*, float*);
 
-// conv_tiles<V>[P] does P pixels.
-template <int V, int... P>
+// `of[P]` does P pixels.
+template <class Product, bool Chains, int V, int... P>
 struct ConvTiles {
-  static constexpr ConvTile of[] = {nullptr, conv_tile<P, V>...};
+  static constexpr ConvTile of[] = {nullptr, conv_tile<Product, Chains, P, V>...};
 };
 #if defined(__AVX512F__) || defined(__aarch64__)
-template <int V>
-using AllConvTiles = ConvTiles<V, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
+template <class Product, bool Chains, int V>
+using AllConvTiles = ConvTiles<Product, Chains, V, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
 #else
-template <int V>
-using AllConvTiles = ConvTiles<V, 1, 2, 3, 4, 5, 6>;
+template <class Product, bool Chains, int V>
+using AllConvTiles = ConvTiles<Product, Chains, V, 1, 2, 3, 4, 5, 6>;
 #endif
 
-void conv_panel(const ConvBlock& b) {
-  const ConvTile* tiles = b.filters > lanes ? AllConvTiles<2>::of : AllConvTiles<1>::of;
+template <class Product, bool Chains>
+void conv_panel_of(const ConvBlock& b) {
+  const ConvTile* tiles =
+      b.filters > lanes ? AllConvTiles<Product, Chains, 2>::of : AllConvTiles<Product, Chains, 1>::of;
   const int count = (b.width + tile_pixels - 1) / tile_pixels;
   for (int row = 0; row < b.rows; row++) {
     for (int t = 0, done = 0; t < count; t++) {

@@ -16,7 +16,8 @@
   const IsaTable table = {                                    \
       .name = label,                                          \
       .panel = panel_width,                                   \
-      .conv_panel = conv_panel,                               \
+      .conv_panel = conv_panel_of<FloatProduct, false>,       \
+      .product_panel = conv_panel_of<FloatProduct, true>,     \
       .weight_grad_panel = weight_grad_panel,                 \
       .winograd_input = winograd_input,                       \
       .winograd_output = winograd_output,                     \
