@@ -88,7 +88,7 @@ void conv_tile(const ConvBlock& b, const float* x, float* y) {
   const float* w = b.w;
   const int64_t stride = b.x_pixel;
   const int rounds = Chains ? (b.run + b.chain - 1) / b.chain : b.kernel;  // chains, or kernel rows
-  float done[Chains ? P * V * lanes : 1] = {};  // sum of the chains before
+  float done[Chains ? P * V * lanes : 1] = {};                             // sum of the chains before
   for (int r = 0; r < rounds; r++) {
     if (Chains && r > 0) {
       FCDD_UNROLL
