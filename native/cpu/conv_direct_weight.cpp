@@ -1,7 +1,7 @@
 // Weight gradient, direct. The batch is cut into chunks of images or of rows; for each chunk all workers
-// first lay out its input (with padding) and output gradient (in panels of filters), then share out the tiles
-// of dw, which take up where the previous chunk left them. So every element is one sum over the pixels in
-// order, whatever the threads.
+// first lay out its input (with padding) and, unless panels of filters fill it exactly, its output gradient,
+// then share out the tiles of dw, which take up where the previous chunk left them. So every element is one
+// sum over the pixels in order, whatever the threads.
 #include <algorithm>
 #include <cstring>
 
@@ -12,12 +12,15 @@ namespace fcdd::cpu {
 namespace {
 
 constexpr int64_t chunk_floats = 512 * 1024;  // both operands: they are shared through the last-level cache
+// Of a panel of dy: it serves all kernel rows from a first-level cache.
+constexpr int64_t block_floats = 4 * 1024;
 
 struct WeightGradPlan {
   Gather from;
   int64_t panels, width;  // panels of filters
   int64_t rows, images;   // of a chunk
   int64_t gathered_rows;  // of one image of a chunk
+  bool packs_dy;          // else it is read where it lies
   uint64_t x_floats, dy_floats, dw_floats;
 };
 
@@ -32,7 +35,8 @@ WeightGradPlan plan_weight_grad(const IsaTable& isa, const ConvShape& s) {
   p.images = std::clamp<int64_t>(fitting / s.oh, 1, s.n);
   p.gathered_rows = (p.rows - 1) * s.stride + s.kernel;
   p.x_floats = round_up(static_cast<uint64_t>(p.images * p.gathered_rows * x_row), 16);
-  p.dy_floats = static_cast<uint64_t>(p.images * p.rows * dy_row);
+  p.packs_dy = s.k % p.width != 0;
+  p.dy_floats = p.packs_dy ? static_cast<uint64_t>(p.images * p.rows * dy_row) : 0;
   p.dw_floats = static_cast<uint64_t>(p.panels * p.width * s.kernel * s.kernel * s.c);
   return p;
 }
@@ -57,7 +61,7 @@ void pack_dy_row(const WeightGradPlan& p, const ConvShape& s, const Chunk& c, co
 
 void lay_out(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& s, const Chunk& c,
              const float* x, const float* dy, float* x_rows, float* dy_panels) {
-  const int64_t jobs = c.gathered_rows + c.rows;
+  const int64_t jobs = c.gathered_rows + (p.packs_dy ? c.rows : 0);
   parallel(device.threads, c.images * jobs, [&](int64_t index, int) {
     const int64_t image = index / jobs, job = index % jobs;
     if (job < c.gathered_rows) {
@@ -69,27 +73,59 @@ void lay_out(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& 
   });
 }
 
+// Where the output gradient of one panel lies.
+struct PanelGradient {
+  const float* first;
+  int64_t image, row, pixel;  // steps
+};
+
+PanelGradient gradient_of(const WeightGradPlan& p, const ConvShape& s, const Chunk& c, const float* dy,
+                          const float* dy_panels, int64_t panel) {
+  if (p.packs_dy) {
+    const int64_t row = s.ow * p.width;
+    return {dy_panels + panel * c.images * c.rows * row, c.rows * row, row, p.width};
+  }
+  const int64_t row = s.ow * s.k;
+  return {dy + (c.image * s.oh + c.row) * row + panel * p.width, s.oh * row, row, s.k};
+}
+
 void add_chunk(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& s, const Chunk& c,
-               const float* x_rows, const float* dy_panels, float* dw) {
+               const float* x_rows, const float* dy, const float* dy_panels, float* dw) {
   const int64_t run = s.kernel * s.c, x_row = p.from.width * s.c;
-  // The values under a kernel row are shared out too: whole tiles, so that nobody's tile shrinks.
-  const int64_t parts = std::max<int64_t>(1, run / 56);
-  parallel(device.threads, p.panels * s.kernel * parts, [&](int64_t index, int) {
-    const int64_t part = index % parts, r = index / parts % s.kernel, panel = index / parts / s.kernel;
+  // A worker takes all kernel rows of a panel if there are panels enough, and else some; then the values
+  // under a kernel row are shared out too: whole tiles, so that nobody's tile shrinks.
+  const int64_t shares = (2 * device.threads + p.panels - 1) / p.panels;
+  const int64_t groups = shares == 1 ? 1 : s.kernel;
+  const int64_t parts =
+      std::clamp<int64_t>((shares + groups - 1) / groups, 1, std::max<int64_t>(1, run / 56));
+  const int64_t block = std::min(s.ow, std::max<int64_t>(1, block_floats / p.width));  // pixels of a row
+  const int64_t rows = std::max<int64_t>(1, block_floats / (block * p.width));
+  parallel(device.threads, p.panels * groups * parts, [&](int64_t index, int) {
+    const int64_t part = index % parts, group = index / parts % groups, panel = index / parts / groups;
     const int64_t first = part * run / parts, last = (part + 1) * run / parts;
+    const int64_t first_r = group * s.kernel / groups, last_r = (group + 1) * s.kernel / groups;
+    const PanelGradient gradient = gradient_of(p, s, c, dy, dy_panels, panel);
     WeightGradBlock b{};
-    b.x = x_rows + r * x_row + first;
-    b.x_image = c.gathered_rows * x_row;
     b.x_row = s.stride * x_row;
     b.x_pixel = s.stride * s.c;
-    b.dy = dy_panels + panel * c.images * c.rows * s.ow * p.width;
-    b.images = static_cast<int>(c.images);
-    b.rows = static_cast<int>(c.rows);
-    b.width = static_cast<int>(s.ow);
+    b.dy_row = gradient.row;
+    b.dy_pixel = gradient.pixel;
     b.run = static_cast<int>(last - first);
     b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
-    b.dw = dw + ((panel * s.kernel + r) * run + first) * p.width;
-    device.isa->weight_grad_panel(b);
+    for (int64_t image = 0; image < c.images; image++) {
+      for (int64_t row = 0; row < c.rows; row += rows) {
+        b.rows = static_cast<int>(std::min(rows, c.rows - row));
+        for (int64_t pixel = 0; pixel < s.ow; pixel += block) {
+          b.width = static_cast<int>(std::min(block, s.ow - pixel));
+          b.dy = gradient.first + image * gradient.image + row * gradient.row + pixel * gradient.pixel;
+          for (int64_t r = first_r; r < last_r; r++) {
+            b.x = x_rows + (image * c.gathered_rows + row * s.stride + r) * x_row + pixel * b.x_pixel + first;
+            b.dw = dw + ((panel * s.kernel + r) * run + first) * p.width;
+            device.isa->weight_grad_panel(b);
+          }
+        }
+      }
+    }
   });
 }
 
@@ -130,7 +166,7 @@ void direct_weight_grad_as(const CpuDevice& device, const ConvShape& s, const Co
       c.row = row, c.rows = std::min(p.rows, s.oh - row);
       c.gathered_rows = (c.rows - 1) * s.stride + s.kernel;
       lay_out(device, p, s, c, x, dy, x_rows, dy_panels);
-      add_chunk(device, p, s, c, x_rows, dy_panels, sums);
+      add_chunk(device, p, s, c, x_rows, dy, dy_panels, sums);
     }
   }
   unpack(device, p, weights, sums, dw);

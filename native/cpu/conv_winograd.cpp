@@ -30,6 +30,11 @@ int64_t pitch_of(int64_t channels) {
   return channels % 128 == 0 ? channels + 16 : channels;
 }
 
+// Floats from one plane of the packed weights to the next, also a cache line apart.
+int64_t weight_plane(const IsaTable& isa, int64_t filters, int64_t depth) {
+  return panels_of(isa, filters) * depth * isa.panel + 16;
+}
+
 bool shares_blocks(const WinogradPlan& plan) {
   return plan.planes() * plan.depth * plan.k >= shared_weights;
 }
@@ -125,7 +130,7 @@ void multiply(const Work& w, int64_t p, int64_t panel, int64_t count) {
   c.chain = longest_chain;
   c.rows = 1;
   c.width = static_cast<int>(count);
-  c.w = w.packed + (p * panels_of(w.isa, plan.k) + panel) * plan.depth * w.isa.panel;
+  c.w = w.packed + p * weight_plane(w.isa, plan.k, plan.depth) + panel * plan.depth * w.isa.panel;
   c.filters = static_cast<int>(std::min<int64_t>(w.isa.panel, plan.k - panel * w.isa.panel));
   c.y = w.products + p * w.block.m_plane + panel * w.isa.panel;
   c.y_pixel = w.block.m_pitch;
@@ -178,7 +183,7 @@ WinogradPlan plan_winograd_input_grad(const ConvShape& s, bool bf16) {
 }
 
 uint64_t winograd_packed_floats(const IsaTable& isa, const WinogradPlan& plan) {
-  return static_cast<uint64_t>(plan.planes() * panels_of(isa, plan.k) * isa.panel * plan.depth);
+  return static_cast<uint64_t>(plan.planes() * weight_plane(isa, plan.k, plan.depth));
 }
 
 uint64_t winograd_workspace_floats(const CpuDevice& device, const WinogradPlan& plan) {
@@ -199,6 +204,7 @@ void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad,
   const bool bf16 = winograd_rounds(device, s);
   const int64_t together = bf16 ? 2 : 1;  // channels in the place of a float
   const int64_t depth = (channels + together - 1) / together;
+  const int64_t plane = weight_plane(isa, filters, depth);
   parallel(device.threads, panels * pieces, [&](int64_t index, int) {
     const int64_t panel = index / pieces, first = index % pieces * piece;
     const int64_t real = std::min(width, filters - panel * width);
@@ -216,7 +222,7 @@ void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad,
       gather(c, gathered);
       float* to = packed + (panel * depth + c / together) * width;
       if (!bf16) {
-        isa.winograd_weights(s.kernel, gathered, to, panels * depth * width);
+        isa.winograd_weights(s.kernel, gathered, to, plane);
         continue;
       }
       float* second = gathered + taps * width;
@@ -225,7 +231,7 @@ void winograd_pack(const CpuDevice& device, const ConvShape& s, bool input_grad,
       } else {
         std::fill(second, second + taps * width, 0.0f);
       }
-      device.bf16->winograd_weights(gathered, to, panels * depth * width);
+      device.bf16->winograd_weights(gathered, to, plane);
     }
   });
 }
@@ -258,6 +264,9 @@ void run_shared_blocks(int threads, const Work& all, float* workspace) {
   const WinogradPlan& plan = all.plan;
   const Block& b = all.block;
   const int64_t panels = panels_of(all.isa, plan.k);
+  // One worker takes a whole plane, so that its operands move to one core only; some of its panels where
+  // cores are many.
+  const int64_t groups = std::min((8 * threads + plan.planes() - 1) / plan.planes(), panels);
   Work w = all;
   w.v = workspace;
   w.products = workspace + b.products;
@@ -266,11 +275,18 @@ void run_shared_blocks(int threads, const Work& all, float* workspace) {
   std::memset(zeros, 0, b.zeros * sizeof(float));
   for (w.first = 0; w.first < plan.tiles(); w.first += b.tiles) {
     const int64_t count = std::min(b.tiles, plan.tiles() - w.first);
-    parallel(threads, count, [&](int64_t t, int) { transform_input(w, t, zeros); });
-    parallel(threads, plan.planes() * panels,
-             [&](int64_t index, int) { multiply(w, index / panels, index % panels, count); });
-    parallel(threads, count, [&](int64_t t, int worker) {
-      transform_output(w, t, nowhere + static_cast<uint64_t>(worker) * b.edges);
+    const int64_t run = std::clamp<int64_t>(count / (4 * threads), 1, 16), runs = (count + run - 1) / run;
+    parallel(threads, runs, [&](int64_t index, int) {
+      for (int64_t t = index * run; t < std::min(count, (index + 1) * run); t++) transform_input(w, t, zeros);
+    });
+    parallel(threads, plan.planes() * groups, [&](int64_t index, int) {
+      const int64_t p = index / groups, group = index % groups;
+      for (int64_t panel = group * panels / groups; panel < (group + 1) * panels / groups; panel++)
+        multiply(w, p, panel, count);
+    });
+    parallel(threads, runs, [&](int64_t index, int worker) {
+      float* edge = nowhere + static_cast<uint64_t>(worker) * b.edges;
+      for (int64_t t = index * run; t < std::min(count, (index + 1) * run); t++) transform_output(w, t, edge);
     });
   }
 }

@@ -20,8 +20,8 @@ constexpr int64_t panel_part = 6 * 1024;  // floats
 struct Plan {
   WinogradPlan forward;
   int64_t panels, width;
-  int64_t tiles;                      // of a chunk
-  int64_t v_plane, d_plane, d_panel;  // floats
+  int64_t tiles;                                 // of a chunk
+  int64_t v_plane, d_plane, d_panel, sum_plane;  // floats
   uint64_t v_floats, d_floats, sum_floats, zero_floats;
 };
 
@@ -31,7 +31,8 @@ Plan plan_of(const IsaTable& isa, const ConvShape& s) {
   p.width = isa.panel;
   p.panels = (s.k + p.width - 1) / p.width;
   const int64_t tile_floats = p.forward.planes() * (p.forward.c_pitch + p.panels * p.width);
-  p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.panels * s.c * p.width);
+  p.sum_plane = p.panels * s.c * p.width + 16;  // a cache line apart, as in the forward pass
+  p.sum_floats = static_cast<uint64_t>(p.forward.planes() * p.sum_plane);
   const int64_t operands = std::max(chunk_floats, static_cast<int64_t>(p.sum_floats));
   p.tiles = std::clamp<int64_t>(operands / tile_floats, least_chunk, most_chunk);
   p.tiles = std::min(p.tiles, p.forward.tiles());  // never less for a larger batch
@@ -72,7 +73,7 @@ void prefetch(const float* from, int64_t floats) {
 }
 
 void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, int64_t count, const float* v,
-                  const float* d, float* sums) {
+                  const float* d, float* sums, bool first_chunk) {
   // One worker takes a whole plane, so that its operands move to one core only; where cores are many, some of
   // its panels, then also some of its channels (whole register tiles of 14).
   const int64_t planes = p.forward.planes(), shares = (8 * device.threads + planes - 1) / planes;
@@ -86,12 +87,13 @@ void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, in
     const int64_t first_panel = group * p.panels / groups, last_panel = (group + 1) * p.panels / groups;
     WeightGradBlock b{};
     b.x_pixel = p.forward.c_pitch;
-    b.images = 1;
+    b.dy_pixel = p.width;
     b.rows = 1;
     b.run = static_cast<int>(last - first);
     for (int64_t panel = first_panel; panel < last_panel; panel++) {
       b.filters = static_cast<int>(std::min(p.width, s.k - panel * p.width));
-      b.dw = sums + ((plane * p.panels + panel) * s.c + first) * p.width;
+      b.fresh = first_chunk;
+      b.dw = sums + plane * p.sum_plane + (panel * s.c + first) * p.width;
       for (int64_t piece = 0; piece < pieces; piece++) {
         const int64_t tile = piece * count / pieces;
         b.width = static_cast<int>((piece + 1) * count / pieces - tile);
@@ -100,6 +102,7 @@ void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, in
         if (panel == first_panel && parts == 1) prefetch(b.x, b.width * p.forward.c_pitch);
         prefetch(b.dy, b.width * p.width);
         device.isa->weight_grad_panel(b);
+        b.fresh = false;
       }
     }
   });
@@ -108,15 +111,19 @@ void add_products(const CpuDevice& device, const Plan& p, const ConvShape& s, in
 // [plane][panel][c][width] -> OIHW.
 void finish(const CpuDevice& device, const Plan& p, const ConvShape& s, const float* sums, float* dw) {
   const int64_t taps = int64_t{s.kernel} * s.kernel;
-  parallel(device.threads, p.panels * s.c, [&](int64_t index, int) {
-    const int64_t panel = index / s.c, c = index % s.c;
-    float taps_of_panel[25 * 64];  // [tap][filter]; no instruction set has panels above 64
-    device.isa->winograd_weights_adjoint(s.kernel, sums + index * p.width, p.panels * s.c * p.width,
-                                         taps_of_panel);
+  constexpr int64_t piece = 16;  // channels of one task, so that cores write different cache lines
+  const int64_t pieces = (s.c + piece - 1) / piece;
+  parallel(device.threads, p.panels * pieces, [&](int64_t index, int) {
+    const int64_t panel = index / pieces, first = index % pieces * piece;
     const int64_t real = std::min(p.width, s.k - panel * p.width);
-    for (int64_t f = 0; f < real; f++) {
-      float* to = dw + ((panel * p.width + f) * s.c + c) * taps;
-      for (int64_t tap = 0; tap < taps; tap++) to[tap] = taps_of_panel[tap * p.width + f];
+    for (int64_t c = first; c < std::min(first + piece, s.c); c++) {
+      float taps_of_panel[25 * 64];  // [tap][filter]; no instruction set has panels above 64
+      device.isa->winograd_weights_adjoint(s.kernel, sums + (panel * s.c + c) * p.width, p.sum_plane,
+                                           taps_of_panel);
+      for (int64_t f = 0; f < real; f++) {
+        float* to = dw + ((panel * p.width + f) * s.c + c) * taps;
+        for (int64_t tap = 0; tap < taps; tap++) to[tap] = taps_of_panel[tap * p.width + f];
+      }
     }
   });
 }
@@ -132,13 +139,13 @@ void winograd_weight_grad(const CpuDevice& device, const ConvShape& s, const flo
                           float* dw, float* workspace) {
   const Plan p = plan_of(*device.isa, s);
   float *v = workspace, *d = v + p.v_floats, *sums = d + p.d_floats, *zeros = sums + p.sum_floats;
-  std::memset(sums, 0, (p.sum_floats + p.zero_floats) * sizeof(float));
+  std::memset(zeros, 0, p.zero_floats * sizeof(float));
   // Equal chunks rather than a small last one.
   const int64_t tiles = p.forward.tiles(), chunks = (tiles + p.tiles - 1) / p.tiles;
   for (int64_t chunk = 0; chunk < chunks; chunk++) {
     const int64_t first = chunk * tiles / chunks, count = (chunk + 1) * tiles / chunks - first;
     transform_chunk(device, p, s, x, dy, first, count, v, d, zeros);
-    add_products(device, p, s, count, v, d, sums);
+    add_products(device, p, s, count, v, d, sums, chunk == 0);
   }
   finish(device, p, s, sums, dw);
 }

@@ -35,16 +35,18 @@ struct ConvBlock {
   int chain;  // of a product_panel: values that are summed one after the other
 };
 
-// One panel and one kernel row of a weight gradient: dw[j][filter] += sum over pixels of x[pixel + j]
-// dy[pixel][filter].
+// One panel and one kernel row of a weight gradient: dw[j][filter] += sum over `rows` x `width` pixels of
+// x[pixel + j] dy[pixel][filter].
 struct WeightGradBlock {
   const float* x;
-  int64_t x_image, x_row, x_pixel;
-  const float* dy;  // [image][row][pixel][panel]
-  int images, rows, width;
+  int64_t x_row, x_pixel;
+  const float* dy;  // of the panel's first filter; all of the panel can be read
+  int64_t dy_row, dy_pixel;
+  int rows, width;
   int run;
   int filters;
-  float* dw;  // [run][panel]
+  float* dw;   // [run][panel]
+  bool fresh;  // dw holds nothing yet: = instead of +=
 };
 
 // What follows a convolution, for some channels of one image. Pointers are to the first of these channels.

@@ -17,26 +17,24 @@ void weight_grad_tile(const WeightGradBlock& b, int j) {
   FCDD_UNROLL
   for (int i = 0; i < P; i++) {
     FCDD_UNROLL
-    for (int v = 0; v < V; v++) acc[i][v] = load(dw + i * panel_width + v * lanes);
+    for (int v = 0; v < V; v++) acc[i][v] = b.fresh ? vec{} : load(dw + i * panel_width + v * lanes);
   }
-  const float* dy = b.dy;
-  const int64_t stride = b.x_pixel;
-  for (int image = 0; image < b.images; image++) {
-    for (int row = 0; row < b.rows; row++) {
-      const float* x = b.x + image * b.x_image + row * b.x_row + j;
-      for (int pixel = 0; pixel < b.width; pixel++) {
-        vec gradient[V];
+  const int64_t stride = b.x_pixel, dy_stride = b.dy_pixel;
+  for (int row = 0; row < b.rows; row++) {
+    const float* x = b.x + row * b.x_row + j;
+    const float* dy = b.dy + row * b.dy_row;
+    for (int pixel = 0; pixel < b.width; pixel++) {
+      vec gradient[V];
+      FCDD_UNROLL
+      for (int v = 0; v < V; v++) gradient[v] = load(dy + v * lanes);
+      FCDD_UNROLL
+      for (int i = 0; i < P; i++) {
+        const vec value = splat(x[i]);
         FCDD_UNROLL
-        for (int v = 0; v < V; v++) gradient[v] = load(dy + v * lanes);
-        FCDD_UNROLL
-        for (int i = 0; i < P; i++) {
-          const vec value = splat(x[i]);
-          FCDD_UNROLL
-          for (int v = 0; v < V; v++) acc[i][v] = fma(value, gradient[v], acc[i][v]);
-        }
-        dy += panel_width;
-        x += stride;
+        for (int v = 0; v < V; v++) acc[i][v] = fma(value, gradient[v], acc[i][v]);
       }
+      dy += dy_stride;
+      x += stride;
     }
   }
   FCDD_UNROLL
