@@ -92,7 +92,7 @@ PanelGradient gradient_of(const WeightGradPlan& p, const ConvShape& s, const Chu
 void add_chunk(const CpuDevice& device, const WeightGradPlan& p, const ConvShape& s, const Chunk& c,
                const float* x_rows, const float* dy, const float* dy_panels, float* dw) {
   const int64_t run = s.kernel * s.c, x_row = p.from.width * s.c;
-  // A worker takes all kernel rows of a panel if there are panels enough, and else some; then the values
+  // A worker takes all kernel rows of a panel if there are panels enough, and else one; then the values
   // under a kernel row are shared out too: whole tiles, so that nobody's tile shrinks.
   const int64_t shares = (2 * device.threads + p.panels - 1) / p.panels;
   const int64_t groups = shares == 1 ? 1 : s.kernel;

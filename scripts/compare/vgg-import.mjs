@@ -33,6 +33,10 @@ const bounds = {
   fiveStepsCpuSgd: tolerances.fiveStepsFloat32Sgd,
   fiveStepsCpuAdam: tolerances.fiveStepsFloat32Adam,
 };
+const optimisers = {
+  sgd: { kind: 'sgd', lr: 1e-3, momentum: 0.9, weightDecay: 1e-3 },
+  adam: { kind: 'adam', lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 1e-3 },
+};
 const work = (name) => join(options.work, name);
 const cache = work('cache');
 const missed = [];
@@ -172,13 +176,12 @@ async function compareCpu(kind, isa, weights, golden, optimiser, truth, float32)
  * draw compares single figures.
  */
 async function compareDraws(weights, float32) {
-  const optimiser = { kind: 'adam', lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 1e-3 };
   const draws = [];
   for (const [draw, distances] of float32.entries()) {
     const { tensors: golden } = await readSafetensors(work(`draw-${draw}.safetensors`));
     const cpu = {};
     for (const isa of ops.cpuInfo().isas) {
-      const { after } = await fiveSteps(['cpu', { isa }], weights, golden, optimiser);
+      const { after } = await fiveSteps(['cpu', { isa }], weights, golden, optimisers.adam);
       const ours = Object.entries(after).map(([name, values]) => [
         name,
         relativeDistance(values, golden.get(`after/${name}`).data),
@@ -200,10 +203,7 @@ async function compareDraws(weights, float32) {
 }
 
 async function compareTraining(kind, weights, float32) {
-  const optimiser = {
-    sgd: { kind: 'sgd', lr: 1e-3, momentum: 0.9, weightDecay: 1e-3 },
-    adam: { kind: 'adam', lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 1e-3 },
-  }[kind];
+  const optimiser = optimisers[kind];
   const { tensors: golden } = await readSafetensors(work(`training-${kind}.safetensors`));
   const truth = await fiveSteps(['reference'], weights, golden, optimiser);
   const reference = {};
