@@ -16,8 +16,10 @@ constexpr int longest_chain = 64;
 constexpr int64_t block_floats = 768 * 1024;
 constexpr int64_t least_block = 28, most_block = 112;  // tiles; multiples of the register tiles' 14 pixels
 // Transformed weights that outgrow the second-level cache many times: there all workers share one larger
-// block through the last-level cache and read every weight once for it.
+// block through the last-level cache and read every weight once for it. Images of few tiles have little else
+// to read, so that it pays from fewer weights on.
 constexpr int64_t shared_weights = 3 * 1024 * 1024;  // floats
+constexpr int64_t few_tiles = 16, shared_weights_of_few = 1100 * 1024;
 constexpr int64_t shared_block_floats = 8 * 1024 * 1024;
 
 int64_t panels_of(const IsaTable& isa, int64_t filters) {
@@ -36,7 +38,8 @@ int64_t weight_plane(const IsaTable& isa, int64_t filters, int64_t depth) {
 }
 
 bool shares_blocks(const WinogradPlan& plan) {
-  return plan.planes() * plan.depth * plan.k >= shared_weights;
+  return plan.planes() * plan.depth * plan.k >=
+         (plan.across * plan.down <= few_tiles ? shared_weights_of_few : shared_weights);
 }
 
 // Most tiles of a block, never less for a larger batch: a workspace serves all batches up to its own.

@@ -20,9 +20,9 @@ inline void pause() {
 #endif
 }
 
-// About 20 microseconds: longer than the serial gap between two steps, too short to matter to other
-// processes.
-constexpr int spins_before_sleep = 1000;
+// About 100 microseconds: longer than the serial gap between two steps, and than a service's between two
+// small pictures. A worker that sleeps there may wake up on its caller's core and stay for a whole call.
+constexpr int spins_before_sleep = 5000;
 
 // One call of run_parallel; lives on the caller's stack and is reachable through the pool's list while open.
 struct Job {
