@@ -66,6 +66,11 @@ export interface ScalingRow {
   probeGain: number;
   /** gain / probeGain: 1 is perfect. */
   share: number;
+  /**
+   * What as many single-threaded copies side by side gain, which share nothing but the machine's caches and memory;
+   * null where they would need too much memory.
+   */
+  copiesGain: number | null;
 }
 
 export interface BenchResult {

@@ -84,9 +84,10 @@ export const bench: CommandModule = {
     };
     const result = await runBench(options);
     log(`${result.machine.cpu}, ${describeDevice(result.device)}`);
-    for (const { suite, model, batch, gain, probeGain, share } of result.scaling ?? [])
+    for (const { suite, model, batch, gain, probeGain, share, copiesGain } of result.scaling ?? [])
       log(
-        `${suite} ${model}, batch ${batch}: ${result.threads} threads gain ${gain.toFixed(2)}×, FMA alone ${probeGain.toFixed(2)}×: ${percent(share)}`,
+        `${suite} ${model}, batch ${batch}: ${result.threads} threads gain ${gain.toFixed(2)}×, FMA alone ${probeGain.toFixed(2)}×: ${percent(share)}` +
+          (copiesGain === null ? '' : `; separate copies of the same ${copiesGain.toFixed(2)}×`),
       );
     for (const [name, facts] of Object.entries(result.peers)) log(`${name}: ${JSON.stringify(facts)}`);
     if (result.peaks) {

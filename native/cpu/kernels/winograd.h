@@ -18,8 +18,10 @@ void winograd_input_of(const float* const* pixels, int channels, float* v, int64
         transform_2d<N, N>(
             [](const vec(&d)[N], vec(&t)[N]) __attribute__((always_inline)) { input_1d(d, t); },
             [&](int i, int j) __attribute__((always_inline)) { return load_some(pixels[i * N + j] + c, n); },
-            [&](int i, int j, vec value)
-                __attribute__((always_inline)) { store_some(v + (i * N + j) * plane + c, value, n); });
+            [&](int i, int j, vec value) __attribute__((always_inline)) {
+              if constexpr (N == 8) __builtin_prefetch(v + (i * N + j) * plane + c + lanes, 1, 2);
+              store_some(v + (i * N + j) * plane + c, value, n);
+            });
       });
 }
 
@@ -77,8 +79,10 @@ void winograd_gradient_of(const float* const* pixels, int filters, float* d, int
         transform_2d<4, N>(
             [](const vec(&g)[4], vec(&t)[N]) __attribute__((always_inline)) { gradient_1d(g, t); },
             [&](int i, int j) __attribute__((always_inline)) { return load_some(pixels[i * 4 + j] + c, n); },
-            [&](int i, int j, vec value)
-                __attribute__((always_inline)) { store(to + (i * N + j) * plane, value); });
+            [&](int i, int j, vec value) __attribute__((always_inline)) {
+              if constexpr (N == 8) __builtin_prefetch(to + (i * N + j) * plane + panel_width, 1, 2);
+              store(to + (i * N + j) * plane, value);
+            });
       });
 }
 
