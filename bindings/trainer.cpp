@@ -96,6 +96,7 @@ Napi::Function TrainerWrap::define(Napi::Env env) {
       {InstanceMethod("facts", &TrainerWrap::facts), InstanceMethod("updates", &TrainerWrap::updates),
        InstanceMethod("run", &TrainerWrap::run), InstanceMethod("trainStep", &TrainerWrap::train_step),
        InstanceMethod("gradients", &TrainerWrap::gradients), InstanceMethod("augment", &TrainerWrap::augment),
+       InstanceMethod("timeAugment", &TrainerWrap::time_augment),
        InstanceMethod("lastGradients", &TrainerWrap::last_gradients),
        InstanceMethod("lastActivations", &TrainerWrap::last_activations),
        InstanceMethod("state", &TrainerWrap::state), InstanceMethod("setState", &TrainerWrap::set_state),
@@ -222,6 +223,22 @@ Napi::Value TrainerWrap::augment(const Napi::CallbackInfo& info) {
         info.Env(), nullptr,
         [owned = owned_, epoch, first, count] { return owned->get()->trainer->augment(epoch, first, count); },
         [](Napi::Env env, AugmentedBatch& batch) { return to_js(env, batch); });
+  });
+}
+
+Napi::Value TrainerWrap::time_augment(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    owned_->require_alive();
+    if (!has_images_) reject("a trainer that was created with images", "timeAugment", "one without");
+    const auto epoch = static_cast<uint32_t>(read_integer(info[0], "epoch", 0, UINT32_MAX));
+    const int64_t first = read_integer(info[1], "first", 0, INT32_MAX);
+    const auto count = static_cast<int>(read_integer(info[2], "count", 1, 1 << 20));
+    return owned_->dispatcher()->promise<double>(
+        info.Env(), nullptr,
+        [owned = owned_, epoch, first, count] {
+          return owned->get()->trainer->time_augment(epoch, first, count);
+        },
+        [](Napi::Env env, double& ms) -> Napi::Value { return Napi::Number::New(env, ms); });
   });
 }
 

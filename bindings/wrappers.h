@@ -90,6 +90,7 @@ class TrainerWrap : public Napi::ObjectWrap<TrainerWrap> {
   Napi::Value train_step(const Napi::CallbackInfo& info);
   Napi::Value gradients(const Napi::CallbackInfo& info);
   Napi::Value augment(const Napi::CallbackInfo& info);
+  Napi::Value time_augment(const Napi::CallbackInfo& info);
   Napi::Value last_gradients(const Napi::CallbackInfo& info);
   Napi::Value last_activations(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);

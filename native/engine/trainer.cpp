@@ -3,6 +3,7 @@
 // Guarantees: a run depends on (weights, optimiser state, data, options, epoch, step) alone, so splitting it
 // into several calls, or resuming it from saved state, gives the same bits as doing it in one.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "engine/shuffle.h"
@@ -248,11 +249,30 @@ StepReport Trainer::gradients(const Batch& batch) {
   return impl_->run.report(0);
 }
 
-AugmentedBatch Trainer::augment(uint32_t epoch, int64_t first, int count) {
-  require(impl_->options.images != nullptr, "this trainer has no images");
+void Trainer::Impl::require_positions(int64_t first, int count) const {
+  require(options.images != nullptr, "this trainer has no images");
   require(first >= 0 && count >= 0 && count <= positions() - first,
           "positions " + std::to_string(first) + " to " + std::to_string(first + count) +
               " are not all in an epoch of " + std::to_string(positions()));
+}
+
+double Trainer::time_augment(uint32_t epoch, int64_t first, int count) {
+  impl_->require_positions(first, count);
+  require(count >= 1 && count <= impl_->options.batch, "this trainer takes batches of 1 to " +
+                                                           std::to_string(impl_->options.batch) +
+                                                           " samples, got " + std::to_string(count));
+  const Device& device = impl_->device;
+  const auto finish = [&] { device.check(device.table().synchronise(device.handle()), "preparing a batch"); };
+  impl_->run.ready();
+  finish();
+  const auto begin = std::chrono::steady_clock::now();
+  impl_->load(epoch, first, count);
+  finish();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+AugmentedBatch Trainer::augment(uint32_t epoch, int64_t first, int count) {
+  impl_->require_positions(first, count);
   const Device& device = impl_->device;
   const InputShape in = impl_->network.input;
   const uint64_t area = static_cast<uint64_t>(in.height) * static_cast<uint64_t>(in.width);

@@ -15,6 +15,7 @@ struct Trainer::Impl {
   int64_t positions() const;
   // The batch of positions [first, first + batch) of `epoch`, without buffers for its results.
   FcddAugment batch_of(uint32_t epoch, int64_t first, int batch);
+  void require_positions(int64_t first, int count) const;
   // The same, made on the device into the plan's input, labels and masks.
   void load(uint32_t epoch, int64_t first, int batch);
   // Copies an explicit batch to the same place.

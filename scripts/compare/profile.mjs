@@ -99,17 +99,17 @@ async function inputShare({ data, threads }) {
   const options = { dataset: 'mvtec', data, model: 'vgg11-f', weights: 'random', batchSize, seed: 0 };
   const { config } = resolveConfig(options);
   const run = await prepareRun(config, device);
-  const timed = async (call) => {
-    const times = [];
-    for (let i = 0; i < 12; i++) {
-      const began = performance.now();
-      await call(i);
-      if (i >= 3) times.push(performance.now() - began);
-    }
-    return median(times);
-  };
-  const step = await timed((i) => run.trainer.run({ epoch: 0, first: i, steps: 1, lr: 1e-4 }));
-  const input = await timed((i) => run.trainer.augment(0, i * batchSize, batchSize));
+  const [steps, inputs] = [[], []];
+  for (let i = 0; i < 12; i++) {
+    const began = performance.now();
+    await run.trainer.run({ epoch: 0, first: i, steps: 1, lr: 1e-4 });
+    const step = performance.now() - began;
+    const input = await run.trainer.timeAugment(0, i * batchSize, batchSize);
+    if (i < 3) continue;
+    steps.push(step);
+    inputs.push(input);
+  }
+  const [step, input] = [median(steps), median(inputs)];
   run[Symbol.dispose]();
   device.dispose();
   return { model: config.model, batch: batchSize, stepMs: step, inputMs: input, share: input / step };

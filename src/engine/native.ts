@@ -51,6 +51,7 @@ export interface NativeTrainer {
   trainStep(batch: Batch, lr: number): Promise<StepReport>;
   gradients(batch: Batch): Promise<{ report: StepReport; gradients: TensorMap }>;
   augment(epoch: number, first: number, count: number): Promise<AugmentedBatch>;
+  timeAugment(epoch: number, first: number, count: number): Promise<number>;
   lastGradients(): Promise<TensorMap>;
   lastActivations(): Promise<TensorMap>;
   state(): Promise<TensorMap>;

@@ -52,6 +52,10 @@ class NetworkTrainer implements Trainer {
     return callAsync(this.augment, () => this.#native.augment(epoch, first, count));
   }
 
+  timeAugment(epoch: number, first: number, count: number): Promise<number> {
+    return callAsync(this.timeAugment, () => this.#native.timeAugment(epoch, first, count));
+  }
+
   lastGradients(): Promise<TensorMap> {
     return callAsync(this.lastGradients, () => this.#native.lastGradients());
   }

@@ -275,6 +275,8 @@ export interface Trainer extends Disposable {
   gradients(batch: Batch): Promise<{ report: StepReport; gradients: TensorMap }>;
   /** What the pipeline makes of positions [first, first+count) of an epoch. */
   augment(epoch: number, first: number, count: number): Promise<AugmentedBatch>;
+  /** Milliseconds in which the device makes a step's batch of them, without bringing it back. For benchmarks. */
+  timeAugment(epoch: number, first: number, count: number): Promise<number>;
   lastGradients(): Promise<TensorMap>;
   lastActivations(): Promise<TensorMap>;
   /** Optimiser state ("momentum/<tensor>", "exp_avg/<tensor>", "exp_avg_sq/<tensor>") for checkpoints. */

@@ -301,6 +301,12 @@ describe('trainers', () => {
     ['half a step', run({ steps: 0.5 }), /for options.steps but received 0.5/],
     ['no steps', run({ steps: 0 }), /for options.steps but received 0/],
     ['positions beyond the epoch', () => trainer.augment(0, 3, 2), /not all in an epoch of 4/],
+    ['a timed batch beyond the epoch', () => trainer.timeAugment(0, 3, 2), /not all in an epoch of 4/],
+    [
+      'a timed batch that is too large',
+      () => trainer.timeAugment(0, 0, 4),
+      /batches of 1 to 2 samples, got 4/,
+    ],
     ['an incomplete state', () => trainer.setState({}, 1), /state lacks 'momentum\/conv1.weight'/],
     ['a state of numbers', () => trainer.setState(untyped({ a: 1 }), 1), /for state.a but received 1/],
   ])('%s', async (_what, call, message) => expectRefusal(call, message));

@@ -149,6 +149,7 @@ describe('cpu against reference', () => {
         const jitter = [{ brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.1 }];
         const pipeline = { ...smallPipeline, jitter, noise: { sigma: 0.05, probability: 0.5 }, lcn: true };
         const { trainer } = await setUp(device, 9, { exposure, pipeline, supervision: { mode, source } });
+        expect(await trainer.timeAugment(3, 1, 4)).toBeGreaterThan(0);
         return trainer.augment(3, 1, 8);
       };
       const found = await augment(cpu);

@@ -213,6 +213,8 @@ class Trainer {
   StepReport gradients(const Batch& batch);
 
   AugmentedBatch augment(uint32_t epoch, int64_t first, int count);
+  // Milliseconds in which the device makes a step's batch of these positions, of which it keeps the pixels.
+  double time_augment(uint32_t epoch, int64_t first, int count);
   // Of the last step: "<tensor>" -> gradient; "<layer>" -> output activation where the plan still holds it
   // (none after an inference).
   std::map<std::string, std::vector<double>> last_gradients() const;
