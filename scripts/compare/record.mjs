@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { cpus, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commitOfSources } from '../../dist/benchmark/commit.js';
 import { openDevice } from '../../dist/index.js';
 import { versions } from '../../dist/training/versions.js';
 import { findPython } from './python.mjs';
@@ -88,10 +89,7 @@ export async function environment(threads) {
     const torch = text(findPython(), ['-c', 'import torch; print(torch.__version__)']);
     return {
       date: new Date().toISOString().slice(0, 10),
-      commit: text('git', ['rev-parse', '--short', 'HEAD']),
-      modified:
-        text('git', ['status', '--porcelain', '--untracked-files=no', '--', 'native', 'bindings', 'src']) !==
-        '',
+      commit: commitOfSources(),
       cpu: cpus()[0]?.model.trim() ?? 'unknown',
       cpus: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),

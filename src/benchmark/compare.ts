@@ -1,12 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { openDevice, ops } from '../engine/index.js';
 import type { Device, DeviceName, DeviceOptions } from '../engine/types.js';
 import { FcddError } from '../errors.js';
 import { architecture } from '../models/index.js';
 import { multiplyAdds } from '../models/operations.js';
 import { versions } from '../training/versions.js';
+import { commitOfSources } from './commit.js';
 import { benchOps } from './ops.js';
 import { inferenceError, median, type Timed, timeInference, timeTraining } from './ours.js';
 import { openPeer, type Peer } from './peers.js';
@@ -99,19 +98,6 @@ async function bestPeaks(device: Device, seconds: number): Promise<NonNullable<B
     best.gigabytes = Math.max(best.gigabytes, gigabytes);
   }
   return best;
-}
-
-/** Whatever git says of the package's folder, if it is a checkout. */
-function commitOfSources(): string | null {
-  const folder = fileURLToPath(new URL('../..', import.meta.url));
-  const git = (...args: string[]): string =>
-    spawnSync('git', args, { cwd: folder, encoding: 'utf8' }).stdout?.trim() ?? '';
-  if (git('rev-parse', '--show-prefix') !== '') return null; // installed somewhere below another project
-  const commit = git('rev-parse', '--short', 'HEAD');
-  if (commit === '') return null;
-  const sources = ['native', 'bindings', 'src'];
-  const changed = git('status', '--porcelain', '--untracked-files=no', '--', ...sources) !== '';
-  return changed ? `${commit}+` : commit;
 }
 
 interface Course {
