@@ -23,9 +23,11 @@ inline void pause() {
 #endif
 }
 
-// About 100 microseconds: longer than the serial gap between two steps, and than a service's between two
-// small pictures. A worker that sleeps there may wake up on its caller's core and stay for a whole call.
-constexpr int spins_before_sleep = 5000;
+// How often an idle worker looks for work before it sleeps: for about 100 microseconds, longer than the
+// serial gap between two steps, and than a service's between two small pictures; asleep, it may wake up on
+// its caller's core and stay there for a whole call. Where workers are more than cores, looking keeps others
+// from working.
+constexpr int patient_spins = 5000, brief_spins = 500;
 
 constexpr int most_ranges = 64;
 
@@ -83,6 +85,8 @@ class Pool {
  public:
   void ensure(int workers) {
     const std::lock_guard lock(mutex_);
+    if (static_cast<int>(workers_.size()) < workers)
+      spins_.store(workers < default_threads() ? patient_spins : brief_spins, std::memory_order_relaxed);
     while (static_cast<int>(workers_.size()) < workers) {
       const int seat = static_cast<int>(workers_.size()) + 1;
       workers_.emplace_back([this, seat] { serve(seat); });
@@ -105,8 +109,9 @@ class Pool {
       *link = job.next;
     }
     // Nobody can join any more. A helper may have lost its core in mid-index: spin briefly, then sleep.
+    const int spins = spins_.load(std::memory_order_relaxed);
     for (int spin = 0; job.active.load(std::memory_order_acquire) > 0; spin++) {
-      if (spin < spins_before_sleep) {
+      if (spin < spins) {
         pause();
       } else {
         std::unique_lock lock(mutex_);
@@ -152,7 +157,8 @@ class Pool {
   }
 
   void await_post(uint64_t seen) {
-    for (int spin = 0; spin < spins_before_sleep; spin++) {
+    const int spins = spins_.load(std::memory_order_relaxed);
+    for (int spin = 0; spin < spins; spin++) {
       if (posted_.load(std::memory_order_acquire) != seen) return;
       pause();
     }
@@ -168,6 +174,7 @@ class Pool {
   Job* jobs_ = nullptr;
   std::atomic<uint64_t> posted_{0};
   std::atomic<int> sleepers_{0};
+  std::atomic<int> spins_{brief_spins};
 };
 
 // Never destroyed: its threads may be asleep when the process exits, and joining them there could hang a
