@@ -212,16 +212,31 @@ Napi::Value TrainerWrap::gradients(const Napi::CallbackInfo& info) {
   });
 }
 
+namespace {
+
+struct Positions {
+  uint32_t epoch;
+  int64_t first;
+  int count;
+};
+
+// The arguments (epoch, first, count).
+Positions read_positions(const Napi::CallbackInfo& info) {
+  return {static_cast<uint32_t>(read_integer(info[0], "epoch", 0, UINT32_MAX)),
+          read_integer(info[1], "first", 0, INT32_MAX),
+          static_cast<int>(read_integer(info[2], "count", 1, 1 << 20))};
+}
+
+}  // namespace
+
 Napi::Value TrainerWrap::augment(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     owned_->require_alive();
     if (!has_images_) reject("a trainer that was created with images", "augment", "one without");
-    const auto epoch = static_cast<uint32_t>(read_integer(info[0], "epoch", 0, UINT32_MAX));
-    const int64_t first = read_integer(info[1], "first", 0, INT32_MAX);
-    const auto count = static_cast<int>(read_integer(info[2], "count", 1, 1 << 20));
+    const Positions at = read_positions(info);
     return owned_->dispatcher()->promise<AugmentedBatch>(
         info.Env(), nullptr,
-        [owned = owned_, epoch, first, count] { return owned->get()->trainer->augment(epoch, first, count); },
+        [owned = owned_, at] { return owned->get()->trainer->augment(at.epoch, at.first, at.count); },
         [](Napi::Env env, AugmentedBatch& batch) { return to_js(env, batch); });
   });
 }
@@ -230,14 +245,10 @@ Napi::Value TrainerWrap::time_augment(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     owned_->require_alive();
     if (!has_images_) reject("a trainer that was created with images", "timeAugment", "one without");
-    const auto epoch = static_cast<uint32_t>(read_integer(info[0], "epoch", 0, UINT32_MAX));
-    const int64_t first = read_integer(info[1], "first", 0, INT32_MAX);
-    const auto count = static_cast<int>(read_integer(info[2], "count", 1, 1 << 20));
+    const Positions at = read_positions(info);
     return owned_->dispatcher()->promise<double>(
         info.Env(), nullptr,
-        [owned = owned_, epoch, first, count] {
-          return owned->get()->trainer->time_augment(epoch, first, count);
-        },
+        [owned = owned_, at] { return owned->get()->trainer->time_augment(at.epoch, at.first, at.count); },
         [](Napi::Env env, double& ms) -> Napi::Value { return Napi::Number::New(env, ms); });
   });
 }
